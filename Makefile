@@ -1,0 +1,48 @@
+# `make setup` needs Python 3.11 or newer and nothing else; PYTHON=/path/to/python3 chooses one.
+
+FIT := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
+PYTHON ?= $(shell for python in $(CANDIDATES); do \
+    if $$python -c '$(FIT)' 2>/dev/null; then echo $$python; break; fi; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench soak clean
+
+help: ## list what there is to make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+setup: $(STAMP) ## build .venv with danku and everything its tests need
+
+$(STAMP): pyproject.toml
+	@'$(PYTHON)' -c '$(FIT)' 2>/dev/null || { \
+	    echo "danku needs Python 3.11 or newer with its venv module (tried: $(or $(PYTHON),$(CANDIDATES)))."; \
+	    echo "Install it (Debian, Ubuntu: apt-get install python3-venv) or name it: make setup PYTHON=/path/to/python3"; \
+	    exit 1; } >&2
+	'$(PYTHON)' -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@touch $@
+
+demo: $(STAMP) ## play a whole competition in a throw-away sandbox
+	$(BIN)/danku demo
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## check style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict danku
+
+bench: $(STAMP) ## measure speed and size
+	@set -e; for bench in tests/bench/bench_*.py; do echo "== $$bench"; $(BIN)/python "$$bench"; done
+
+soak: $(STAMP) ## run the long tests
+	$(BIN)/python -m pytest -m soak tests/
+
+clean: ## remove .venv, caches and builds
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find challenges danku tests -name __pycache__ -type d -prune -exec rm -rf {} +
