@@ -1,0 +1,310 @@
+"""How a challenge ends: the committee's decision, the money table, and pull payments."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from msgspec.structs import replace
+
+from danku.crypto.hashing import from_hex
+from danku.crypto.merkle import verify_payout
+from danku.protocol import money
+from danku.protocol.actions import Ballot, Claim
+from danku.protocol.draw import learning_link
+from danku.protocol.errors import refuse, require
+from danku.protocol.money import Amounts, split
+from danku.protocol.state import Challenge, Settlement, SettlementKind, State
+from danku.protocol.types import Address
+
+
+def round_due(challenge: Challenge, time: int) -> int:
+    """The round whose windows are meant at this time: 2 from the end of round one, else 1."""
+    return 2 if time >= challenge.windows.open_vote else 1
+
+
+def committee(challenge: Challenge, number: int) -> tuple[Address, ...]:
+    """Who sits in a round: the panel; in round two without those who were silent in round one."""
+    members = challenge.terms.panel.members
+    first = challenge.rounds.get(1)
+    if number == 1 or first is None:
+        return members
+    return tuple(
+        member
+        for member in members
+        if member in first.votes and first.votes[member].ballot is not None
+    )
+
+
+def _quorum(seats: int, challenge: Challenge) -> bool:
+    return 3 * seats >= 2 * challenge.terms.panel.seats
+
+
+def tally(challenge: Challenge, number: int) -> dict[Ballot, tuple[Address, ...]]:
+    """The opened ballots of a round and who cast each, in committee order."""
+    counted: dict[Ballot, tuple[Address, ...]] = {}
+    found = challenge.rounds.get(number)
+    for member in found.committee if found else ():
+        vote = found.votes.get(member) if found else None
+        if vote is not None and vote.ballot is not None:
+            counted[vote.ballot] = (*counted.get(vote.ballot, ()), member)
+    return counted
+
+
+def decision(challenge: Challenge, number: int) -> tuple[Ballot, tuple[Address, ...]] | None:
+    """The ballot that at least two thirds of the full committee's seats opened, and its voters."""
+    for ballot, voters in tally(challenge, number).items():
+        if _quorum(len(voters), challenge):
+            return ballot, voters
+    return None
+
+
+def _wait(time: int, deadline: int, what: str) -> NoReturn:
+    refuse(
+        "Early",
+        f"{what} until {deadline}, {deadline - time} s from now",
+        "wait; danku status shows what is due before",
+    )
+
+
+def finalize(state: State, challenge: Challenge, time: int) -> State:
+    """Settle a challenge whose fate is decided.
+
+    Raises:
+        Rejected: Early, naming what the challenge waits for.
+    """
+    windows = challenge.windows
+    if challenge.seed is None:
+        return _finalize_undrawn(state, challenge, time)
+    if challenge.train is None:
+        if time < windows.reveal_train:
+            _wait(time, windows.reveal_train, "the organizer can reveal the train data")
+        return _void_unplayed(state, challenge, time, "no-train", "no train data was revealed")
+    if time < windows.open:
+        _wait(time, windows.open, "submissions can be made and opened")
+    if challenge.opened == 0:
+        return _nothing_opened(state, challenge, time)
+    if time < windows.open_vote:
+        _wait(time, windows.open_vote, "the committee can vote and open its votes")
+    for number in (1, 2):
+        decided = decision(challenge, number)
+        if decided is not None and time >= windows.open_vote_window(number)[1]:
+            return _decided(state, challenge, time, number, *decided)
+    if time < windows.second_open_vote and _quorum(len(committee(challenge, 2)), challenge):
+        _wait(time, windows.second_open_vote, "the committee's second round goes on")
+    return _no_quorum(state, challenge, time)
+
+
+def _finalize_undrawn(state: State, challenge: Challenge, time: int) -> State:
+    windows, terms = challenge.windows, challenge.terms
+    if time < windows.open_seed:
+        _wait(time, windows.open_seed, "seed secrets can be committed and opened")
+    if terms.seed_source != "beacon":
+        if challenge.seed_secret is None:
+            reason = "the organizer did not open its seed secret"
+            return _void_unplayed(state, challenge, time, "no-seed", reason)
+        opened = len(challenge.contributions) - len(money.unopened(challenge))
+        if opened < terms.min_contributions:
+            reason = f"{opened} seed contributions opened, {terms.min_contributions} needed"
+            return _few_contributions(state, challenge, time, reason)
+    if time < windows.reveal_train:
+        _wait(time, windows.reveal_train, "the seed can be drawn and the train data revealed")
+    return _void_unplayed(state, challenge, time, "no-train", "no train data was revealed")
+
+
+def _settle(state: State, challenge: Challenge, settlement: Settlement, amounts: Amounts) -> State:
+    return money.credit(state, replace(challenge, settlement=settlement), amounts)
+
+
+def _void_unplayed(
+    state: State, challenge: Challenge, time: int, kind: SettlementKind, reason: str
+) -> State:
+    """The organizer walked away before anybody could submit: its bond is burned."""
+    reward = challenge.terms.reward
+    amounts = Amounts()
+    amounts.add(challenge.organizer, reward.pot + reward.fee)
+    amounts.burn(reward.organizer_bond + money.lost_deposits(challenge))
+    settlement = Settlement(kind=kind, time=time, reason=reason)
+    return _settle(state, challenge, settlement, amounts)
+
+
+def _few_contributions(state: State, challenge: Challenge, time: int, reason: str) -> State:
+    """Others did not make a seed: the organizer gets everything back."""
+    reward = challenge.terms.reward
+    amounts = Amounts()
+    amounts.add(challenge.organizer, reward.pot + reward.fee + reward.organizer_bond)
+    amounts.burn(money.lost_deposits(challenge))
+    settlement = Settlement(kind="few-contributions", time=time, reason=reason)
+    return _settle(state, challenge, settlement, amounts)
+
+
+def _nothing_opened(state: State, challenge: Challenge, time: int) -> State:
+    """Pot, fee and bond back; what submitters and contributors lost is burned."""
+    reward = challenge.terms.reward
+    amounts = Amounts()
+    amounts.add(challenge.organizer, reward.pot + reward.fee + reward.organizer_bond)
+    amounts.burn(
+        money.submission_bonds(challenge)
+        + money.entry_fees(challenge)
+        + money.lost_deposits(challenge)
+    )
+    settlement = Settlement(kind="nothing-opened", time=time, reason="no submission was opened")
+    return _settle(state, challenge, settlement, amounts)
+
+
+def _decided(
+    state: State,
+    challenge: Challenge,
+    time: int,
+    number: int,
+    ballot: Ballot,
+    voters: tuple[Address, ...],
+) -> State:
+    """The majority shares the fees; the payout tree gets its total; the rest is the organizer's."""
+    reward = challenge.terms.reward
+    share, dust = split(reward.fee + money.entry_fees(challenge), len(voters))
+    amounts = Amounts()
+    for voter in voters:
+        amounts.add(voter, share)
+    amounts.add(challenge.organizer, dust)
+    undivided = money.distributable(challenge, ballot.outcome) - ballot.payout_total
+    amounts.add(challenge.organizer, undivided)
+    if ballot.outcome == "test":
+        amounts.add(challenge.organizer, reward.organizer_bond)
+    elif ballot.outcome == "void":
+        amounts.add(challenge.organizer, reward.pot)
+    link = learning_link(state.link, challenge.id, ballot.result, ballot.winner, ballot.score)
+    settlement = Settlement(
+        kind="decided",
+        time=time,
+        reason=f"{len(voters)} of {challenge.terms.panel.seats} seats agreed on {ballot.outcome}",
+        ballot=ballot,
+        round=number,
+        majority=voters,
+        previous_link=state.link,
+        link=link,
+    )
+    return _settle(replace(state, link=link), challenge, settlement, amounts)
+
+
+def _no_quorum(state: State, challenge: Challenge, time: int) -> State:
+    """Pot back; fee and forfeits to the opened submissions, which also get their bonds back."""
+    reward = challenge.terms.reward
+    unopened = len(challenge.submissions) - challenge.opened
+    shared = (
+        reward.fee
+        + money.entry_fees(challenge)
+        + unopened * reward.submission_bond
+        + money.lost_deposits(challenge)
+    )
+    amounts = Amounts()
+    if challenge.test is None:
+        shared += reward.organizer_bond
+    else:
+        amounts.add(challenge.organizer, reward.organizer_bond)
+    share, dust = split(shared, challenge.opened)
+    amounts.add(challenge.organizer, reward.pot + dust)
+    settlement = Settlement(
+        kind="no-quorum",
+        time=time,
+        reason="no ballot reached two thirds of the committee's seats",
+        deposit=reward.submission_bond + share,
+    )
+    return _settle(state, challenge, settlement, amounts)
+
+
+def cancel(state: State, challenge: Challenge, time: int) -> State:
+    """End a challenge: free before the first contribution, afterwards at the price of the bond.
+
+    Without contributions the seed may be a beacon, which shows itself when `draw` opens: from
+    then on it is not free either. Submitters get back what they paid in.
+    """
+    reward = challenge.terms.reward
+    seedless = time < challenge.windows.open_seed
+    free = not challenge.contributions and (seedless or challenge.terms.seed_source != "beacon")
+    amounts = Amounts()
+    amounts.add(challenge.organizer, reward.pot + reward.fee)
+    if free:
+        amounts.add(challenge.organizer, reward.organizer_bond)
+    else:
+        # NOTE: burned, not shared among submissions: an organizer who dislikes its split would
+        # enter once itself, cancel, and have its bond back.
+        amounts.burn(reward.organizer_bond)
+    if seedless:
+        for contribution in money.unopened(challenge):
+            amounts.add(contribution.contributor, reward.contribution_deposit)
+    else:
+        amounts.burn(money.lost_deposits(challenge))
+    settlement = Settlement(
+        kind="cancelled",
+        time=time,
+        reason="the organizer cancelled " + ("for free" if free else "and lost its bond"),
+        deposit=reward.submission_bond + reward.entry_fee if challenge.submissions else 0,
+    )
+    return _settle(state, challenge, settlement, amounts)
+
+
+def _settlement(challenge: Challenge) -> Settlement:
+    if challenge.settlement is None:
+        refuse(
+            "NotFinal",
+            f"challenge {challenge.id} is not finalized",
+            f"danku advance {challenge.id} does it when it is due",
+        )
+    return challenge.settlement
+
+
+def claim(state: State, challenge: Challenge, action: Claim) -> State:
+    """Pay one leaf of the payout tree.
+
+    Raises:
+        Rejected: NotFinal, NothingOwed, AlreadyClaimed, BadProof or EscrowExhausted.
+    """
+    settlement = _settlement(challenge)
+    ballot = settlement.ballot
+    if ballot is None or ballot.payout_total == 0 or action.amount == 0:
+        refuse("NothingOwed", f"challenge {challenge.id} pays nothing by proof")
+    bit = 1 << action.index
+    require(not settlement.claimed & bit, "AlreadyClaimed", f"payout {action.index} has been paid")
+    leaf = (action.index, action.payee, action.amount)
+    proof = [from_hex(node) for node in action.proof]
+    require(
+        verify_payout(from_hex(ballot.payout_root), leaf, proof),
+        "BadProof",
+        f"({action.index}, {action.payee}, {action.amount}) is not in the payout tree",
+        "danku claim builds the proof from the result",
+    )
+    marked = replace(settlement, claimed=settlement.claimed | bit)
+    return money.pay(state, replace(challenge, settlement=marked), action.payee, action.amount)
+
+
+def claim_deposit(state: State, challenge: Challenge, number: int) -> State:
+    """Pay back one submission's deposit, where the ledger itself settled the challenge.
+
+    Raises:
+        Rejected: NotFinal, UnknownSubmission, NothingOwed or AlreadyClaimed.
+    """
+    settlement = _settlement(challenge)
+    require(
+        number < len(challenge.submissions),
+        "UnknownSubmission",
+        f"no submission {number}; there are {len(challenge.submissions)}",
+    )
+    entry = challenge.submissions[number]
+    owed = settlement.kind == "cancelled" or (
+        settlement.kind == "no-quorum" and entry.opening is not None
+    )
+    require(
+        owed and settlement.deposit > 0,
+        "NothingOwed",
+        f"submission {number} has no deposit to claim: {settlement.reason}",
+    )
+    bit = 1 << number
+    require(
+        not settlement.deposits_claimed & bit,
+        "AlreadyClaimed",
+        f"the deposit of submission {number} has been paid",
+    )
+    marked = replace(settlement, deposits_claimed=settlement.deposits_claimed | bit)
+    return money.pay(
+        state, replace(challenge, settlement=marked), entry.submitter, settlement.deposit
+    )

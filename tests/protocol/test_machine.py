@@ -1,0 +1,545 @@
+"""Random play: many actors, valid and invalid actions in any order, and what must always hold.
+
+After every step: money is conserved to the last unit, nothing is negative, each escrow is what the
+challenge's history says, a refusal leaves the state as it was, and a final challenge changes only
+by its claims. In the end all challenges can be settled, all claims are paid, and the whole
+sequence, replayed from the start, gives the same refusals and the same state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from danku.errors import Rejected
+from danku.protocol import actions
+from danku.protocol.errors import RULES
+from danku.protocol.rules import apply
+from danku.protocol.schedule import Windows
+from danku.protocol.state import Challenge, Context, State
+from danku.protocol.terms import Schedule, Terms
+from danku.protocol.types import AMOUNT_LIMIT, BURN_ADDRESS
+from tests.protocol.simulator import (
+    ALICE,
+    BEACON,
+    BOB,
+    CAROL,
+    CHAIN,
+    LEDGER,
+    ORGANIZER,
+    OUTSIDER,
+    PANEL,
+    START,
+    Moves,
+    cid,
+    digest,
+    price,
+    terms,
+)
+
+ORGANIZERS = (ORGANIZER, CAROL)
+SUBMITTERS = (ALICE, BOB, CAROL)
+ACTORS = (*PANEL, ORGANIZER, ALICE, BOB, CAROL, OUTSIDER)
+MODELS = ("model", "second", "third")
+
+reached: Counter[str] = Counter()
+"""Rules and settlements that all runs of this process met."""
+
+small = st.integers(0, 60)
+amounts = st.one_of(small, st.sampled_from([0, 1, 1000, AMOUNT_LIMIT // 2]))
+bits = st.one_of(st.just(0), st.just(0), st.integers(0, 2**8 - 1))
+"""Who stays away or disagrees: mostly nobody, so that challenges come to an end."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How one stage is played."""
+
+    away: int
+    dissent: int
+    variant: int
+    faithless: bool
+    """The organizer does nothing."""
+    move_on: bool
+
+
+rarely = st.sampled_from([False] * 7 + [True])
+variants = st.sampled_from([0, 0, 0, 0, 1, 2, 3, 4, 5, 5, 6, 7])
+plans = st.builds(Plan, bits, bits, variants, rarely, rarely.map(lambda each: not each))
+
+
+@st.composite
+def agreements(draw: st.DrawFn) -> Terms:
+    """Terms, a few of them unplayable."""
+    panel = PANEL[: draw(st.integers(1, 4))]
+    source = draw(st.sampled_from(["contributions", "contributions", "both", "beacon"]))
+    pot = draw(amounts)
+    half = (pot + 1) // 2
+    bond = draw(st.sampled_from([half, half, half + 1, half + 1, max(half - 1, 0)]))
+    least = 0 if source == "beacon" else 1
+    lengths = [draw(st.integers(1, 4)) for _ in range(8)]
+    return terms(
+        panel,
+        Schedule(*lengths),
+        groups=10,
+        test_groups=draw(st.sampled_from([3, 3, 3, 3, 3, 10])),
+        seed_source=source,
+        min_contributions=draw(st.sampled_from([least, least, least, 0, len(panel), 4])),
+        pot=pot,
+        organizer_bond=bond,
+        fee=draw(small),
+        contribution_deposit=draw(small),
+        submission_bond=draw(small),
+        entry_fee=draw(small),
+        max_submissions=draw(st.integers(1, 2)),
+        max_entries=draw(st.integers(2, 5)),
+    )
+
+
+def owed_deposits(challenge: Challenge) -> int:
+    """How many deposits of a final challenge were not claimed yet."""
+    settlement = challenge.settlement
+    assert settlement is not None
+    return sum(
+        1
+        for entry in challenge.submissions
+        if not settlement.deposits_claimed >> entry.number & 1
+        and (settlement.kind == "cancelled" or entry.opening is not None)
+        and settlement.kind in ("cancelled", "no-quorum")
+    )
+
+
+class Competition(RuleBasedStateMachine):
+    """Several challenges on one ledger, whose clock never runs backwards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = State(CHAIN, LEDGER)
+        self.time = START
+        self.beacon: str | None = None
+        self.moves: dict[str, Moves] = {}
+        self.attempts: list[tuple[actions.Action, Context, str | None]] = []
+        self.snapshots: list[tuple[State, str]] = []
+        self.received = 0
+        self.claimed: Counter[str] = Counter()
+        self.final: dict[str, Challenge] = {}
+        self.trees: dict[str, list[tuple[int, str, int]]] = {}
+
+    # --- sending ------------------------------------------------------------------------------
+
+    def attempt(self, action: actions.Action, sender: str, value: int | None = None) -> bool:
+        """Send an action, whatever becomes of it; by default with the money that it needs."""
+        carried = price(self.state, action) if value is None else value
+        context = Context(sender, self.time, carried, self.beacon)
+        before, written = self.state, repr(self.state)
+        try:
+            after = apply(before, action, context)
+        except Rejected as refusal:
+            assert refusal.rule in RULES
+            assert refusal.rule != "EscrowExhausted" or isinstance(action, actions.Claim)
+            assert repr(before) == written
+            reached[refusal.rule] += 1
+            self.attempts.append((action, context, refusal.rule))
+            return False
+        assert repr(before) == written
+        self.snapshots.append((before, written))
+        self.attempts.append((action, context, None))
+        self.state = after
+        self.received += carried
+        if isinstance(action, actions.Claim | actions.ClaimDeposit):
+            paid = self.balance(before) - self.balance(after)
+            assert paid > 0
+            self.claimed[action.challenge] += paid
+        return True
+
+    @staticmethod
+    def balance(state: State) -> int:
+        return sum(challenge.escrow for challenge in state.challenges.values())
+
+    def pick(self, number: int) -> tuple[Moves, Challenge]:
+        """A challenge, most often one that goes on."""
+        names = list(self.state.challenges)
+        ongoing = [name for name in names if self.state.challenges[name].settlement is None]
+        if number % 8:
+            names = ongoing or names
+        name = names[number % len(names)]
+        return self.moves[name], self.state.challenges[name]
+
+    def move_to(self, time: int) -> None:
+        self.time = max(self.time, time)
+
+    def ballot(self, moves: Moves, variant: int) -> actions.Ballot:
+        """One of eight ballots: honest ones, ones that lie in the sum, ones that ask too much."""
+        challenge, reward = self.state.challenges[moves.id], moves.terms.reward
+        outcome = actions.OUTCOMES[variant % 3] if challenge.test else "train-fallback"
+        unopened = sum(1 for each in challenge.contributions if each.secret is None)
+        total = len(challenge.submissions) * reward.submission_bond
+        total += unopened * reward.contribution_deposit
+        total += 0 if outcome == "void" else reward.pot
+        total += 0 if outcome == "test" else reward.organizer_bond
+        share = total // 3
+        payouts = {ALICE: total - 2 * share, BOB: share, BURN_ADDRESS: share}
+        payouts = {who: amount for who, amount in payouts.items() if amount}
+        stated = {5: sum(payouts.values()) // 2, 6: total + 1, 7: 0}.get(variant)
+        if stated is not None and stated >= AMOUNT_LIMIT:
+            stated = None
+        winner = {3: ALICE, 4: OUTSIDER}.get(variant)
+        ballot = moves.ballot(payouts, outcome, total=stated, result=f"result {variant}")
+        if winner:
+            ballot = msgspec.structs.replace(ballot, winner=winner)
+        self.trees[ballot.payout_root] = moves.leaves
+        return ballot
+
+    # --- what happens -------------------------------------------------------------------------
+
+    @initialize(agreed=agreements(), stages=st.integers(0, 10), data=st.data())
+    def begin(self, agreed: Terms, stages: int, data: st.DataObject) -> None:
+        """A challenge that was played for a while."""
+        self.beacon = BEACON
+        self.create(ORGANIZER, agreed, 0)
+        if self.moves:
+            self.play(0, data.draw(st.lists(plans, min_size=stages, max_size=stages)))
+
+    @rule(
+        organizer=st.sampled_from(ORGANIZERS), agreed=agreements(), off=st.sampled_from([0, 0, 1])
+    )
+    def create(self, organizer: str, agreed: Terms, off: int) -> None:
+        if len(self.state.challenges) == 6:
+            return
+        moves = Moves(agreed, organizer, self.state.created.get(organizer, 0))
+        action = moves.creating()
+        if self.attempt(action, organizer, price(self.state, action) + off):
+            self.moves[moves.id] = moves
+
+    @rule(seconds=st.integers(0, 3), beacon=st.sampled_from([None, BEACON, BEACON]))
+    def tick(self, seconds: int, beacon: str | None) -> None:
+        self.time += seconds
+        self.beacon = beacon
+
+    @precondition(lambda self: self.moves)
+    @rule(number=small, skipped=st.sampled_from([0, 0, 0, 1, 5]), offset=st.integers(-1, 1))
+    def jump(self, number: int, skipped: int, offset: int) -> None:
+        """To just before, at or just after a coming deadline."""
+        _, challenge = self.pick(number)
+        ends = dataclasses.astuple(challenge.windows)
+        coming = [end for end in ends if end + offset > self.time][skipped : skipped + 1]
+        self.move_to(max(coming, default=0) + offset)
+
+    @precondition(lambda self: self.moves)
+    @rule(number=small, plans=st.lists(plans, min_size=1, max_size=10))
+    def play(self, number: int, plans: list[Plan]) -> None:
+        """Some stages of a challenge, one after the other."""
+        moves, _ = self.pick(number)
+        for plan in plans:
+            challenge = self.state.challenges[moves.id]
+            if challenge.settlement is not None:
+                return
+            end = self._stage(moves, challenge.windows, plan)
+            if plan.move_on:
+                self.move_to(end)
+            self.attempt(actions.Finalize(moves.id), OUTSIDER)
+
+    def _stage(self, moves: Moves, windows: Windows, plan: Plan) -> int:
+        """What those who take part do in the window that is open; returns its end."""
+        present = [each for place, each in enumerate(PANEL) if not plan.away >> place & 1]
+        organizer = [] if plan.faithless else [moves.organizer]
+        if self.time < windows.contribute:
+            self._each(moves.contributing, present)
+            return windows.contribute
+        if self.time < windows.open_seed:
+            self._each(moves.opening_seed, organizer + present)
+            return windows.open_seed
+        if self.time < windows.submit:
+            self.attempt(actions.Draw(moves.id), OUTSIDER)
+            self._each(lambda _: actions.RevealTrain(moves.id, cid("train")), organizer)
+            for place, who in enumerate(SUBMITTERS):
+                if not plan.away >> place & 1:
+                    self.attempt(moves.submitting(who), who)
+            return windows.submit
+        if self.time < windows.open:
+            for entry in self.state.challenges[moves.id].submissions:
+                if not plan.away >> entry.number & 1:
+                    self._open(moves, entry.number, entry.submitter)
+            return windows.open
+        if self.time < windows.reveal_test:
+            self._each(lambda _: actions.RevealTest(moves.id, cid("test")), organizer)
+            return windows.reveal_test
+        return self._evaluate(moves, present, plan)
+
+    def _each(self, build: Any, senders: list[str]) -> None:
+        for sender in senders:
+            self.attempt(build(sender), sender)
+
+    def _open(self, moves: Moves, number: int, who: str) -> None:
+        for model in MODELS:
+            if self.attempt(moves.opening(number, who, model), who):
+                return
+
+    def _evaluate(self, moves: Moves, present: list[str], plan: Plan) -> int:
+        windows = self.state.challenges[moves.id].windows
+        number = 2 if self.time >= windows.open_vote else 1
+        start, end = windows.vote_window(number)
+        ballots = {
+            who: self.ballot(moves, 0 if plan.dissent >> place & 1 else plan.variant)
+            for place, who in enumerate(PANEL)
+        }
+        if start <= self.time < end:
+            self.attempt(actions.Convene(moves.id), OUTSIDER)
+            self._each(lambda who: moves.voting(who, ballots[who], number), present)
+            return end
+        for who in present:
+            for other in (0, *range(8)):
+                ballot = self.ballot(moves, other) if other else ballots[who]
+                if self.attempt(moves.opening_vote(who, ballot), who):
+                    break
+        return windows.open_vote_window(number)[1]
+
+    @precondition(lambda self: self.moves)
+    @rule(
+        number=small,
+        sender=st.sampled_from(ACTORS),
+        kind=st.integers(0, 16),
+        detail=small,
+        off=st.sampled_from([0, 0, 0, 1, -1]),
+    )
+    def meddle(self, number: int, sender: str, kind: int, detail: int, off: int) -> None:
+        """Any action by anybody at any time."""
+        moves, challenge = self.pick(number)
+        entry = (
+            challenge.submissions[detail % len(challenge.submissions)]
+            if (challenge.submissions)
+            else None
+        )
+        ballot = self.ballot(moves, detail % 8)
+        choices: list[actions.Action] = [
+            moves.contributing(sender),
+            moves.opening_seed(sender),
+            moves.opening_seed(PANEL[detail % 4]),
+            actions.Draw(moves.id),
+            actions.RevealTrain(moves.id, cid(f"train {detail}")),
+            moves.submitting(sender, MODELS[detail % 3]),
+            moves.opening(
+                entry.number if entry else detail,
+                entry.submitter if entry and detail % 2 else sender,
+                MODELS[detail % 3],
+            ),
+            actions.RevealTest(moves.id, cid(f"test {detail}")),
+            actions.Convene(moves.id),
+            moves.voting(sender, ballot, 1 + detail % 2),
+            moves.opening_vote(sender, ballot),
+            actions.Finalize(moves.id),
+            actions.Cancel(moves.id),
+            actions.ClaimDeposit(moves.id, detail % 6),
+            actions.Withdraw(),
+            actions.Draw(digest("unknown")),
+            moves.claiming(detail % len(moves.leaves)) if moves.leaves else actions.Withdraw(),
+        ]
+        action = choices[kind]
+        self.attempt(action, sender, price(self.state, action) + off)
+
+    @precondition(lambda self: self.moves)
+    @rule(number=small)
+    def submit_honestly(self, number: int) -> None:
+        moves, challenge = self.pick(number)
+        who = SUBMITTERS[number % 3]
+        model = MODELS[challenge.counts.get(who, 0) % 3]
+        self.attempt(moves.submitting(who, model), who)
+
+    @precondition(lambda self: self.moves)
+    @rule(number=small, sure=rarely)
+    def cancel(self, number: int, sure: bool) -> None:
+        if sure:
+            moves, _ = self.pick(number)
+            self.attempt(actions.Cancel(moves.id), moves.organizer)
+
+    @precondition(lambda self: self.attempts)
+    @rule(number=st.integers(0, 500), sender=st.one_of(st.none(), st.sampled_from(ACTORS)))
+    def replay(self, number: int, sender: str | None) -> None:
+        """An action that somebody sent before, once more, now, perhaps by somebody else."""
+        action, context, _ = self.attempts[number % len(self.attempts)]
+        if not isinstance(action, actions.Create):
+            self.attempt(action, sender or context.sender, context.value)
+
+    @precondition(lambda self: len(self.moves) > 1)
+    @rule(number=st.integers(0, 500), other=small)
+    def carry_over(self, number: int, other: int) -> None:
+        """An action on one challenge, said of another one."""
+        action, context, _ = self.attempts[number % len(self.attempts)]
+        if hasattr(action, "challenge"):
+            moves, _ = self.pick(other)
+            moved = msgspec.structs.replace(action, challenge=moves.id)
+            self.attempt(moved, context.sender)
+
+    @precondition(lambda self: self.final)
+    @rule(number=small, place=small, forged=st.integers(0, 4))
+    def claim(self, number: int, place: int, forged: int) -> None:
+        names = list(self.final)
+        name = names[number % len(names)]
+        self.attempt(actions.ClaimDeposit(name, place % 6), OUTSIDER)
+        settlement = self.final[name].settlement
+        ballot = settlement.ballot if settlement else None
+        leaves = self.trees.get(ballot.payout_root) if ballot else None
+        if leaves:
+            self.moves[name].leaves = leaves
+            claim = self.moves[name].claiming(place % len(leaves))
+            self.attempt(claim, OUTSIDER)
+            if forged < 2:
+                amount = type(claim.amount)(min(claim.amount + 1, AMOUNT_LIMIT - 1))
+                richer = [{"amount": amount}, {"index": place}][forged]
+                self.attempt(msgspec.structs.replace(claim, **richer), OUTSIDER)
+
+    @rule(sender=st.sampled_from(ACTORS))
+    def withdraw(self, sender: str) -> None:
+        self.attempt(actions.Withdraw(), sender)
+
+    # --- what holds ---------------------------------------------------------------------------
+
+    @invariant()
+    def money_is_conserved(self) -> None:
+        state = self.state
+        assert state.received == self.received
+        assert self.balance(state) + sum(state.credits.values()) + sum(state.paid.values()) == (
+            state.received
+        )
+        assert all(challenge.escrow >= 0 for challenge in state.challenges.values())
+        assert all(amount > 0 for amount in state.credits.values())
+        assert all(amount > 0 for amount in state.paid.values())
+
+    @invariant()
+    def each_escrow_is_what_its_challenge_owes(self) -> None:
+        for challenge in self.state.challenges.values():
+            reward, settlement = challenge.terms.reward, challenge.settlement
+            if settlement is None:
+                unopened = sum(1 for each in challenge.contributions if each.secret is None)
+                entered = len(challenge.submissions) * (reward.submission_bond + reward.entry_fee)
+                assert challenge.escrow == (
+                    reward.pot
+                    + reward.fee
+                    + reward.organizer_bond
+                    + unopened * reward.contribution_deposit
+                    + entered
+                )
+            elif settlement.kind == "decided":
+                assert settlement.ballot is not None
+                owed = settlement.ballot.payout_total - self.claimed[challenge.id]
+                assert challenge.escrow == owed
+            else:
+                assert challenge.escrow == settlement.deposit * owed_deposits(challenge)
+
+    @invariant()
+    def a_final_challenge_changes_by_claims_only(self) -> None:
+        for name, challenge in self.state.challenges.items():
+            settlement = challenge.settlement
+            if settlement is None:
+                assert name not in self.final
+                continue
+            if name not in self.final:
+                reached[settlement.kind] += 1
+                self.final[name] = challenge
+            first = self.final[name]
+            bare = msgspec.structs.replace(settlement, claimed=0, deposits_claimed=0)
+            assert msgspec.structs.replace(
+                challenge, settlement=bare, escrow=0
+            ) == msgspec.structs.replace(
+                first,
+                settlement=msgspec.structs.replace(first.settlement, claimed=0, deposits_claimed=0),
+                escrow=0,
+            )
+
+    @invariant()
+    def counts_fit_what_they_count(self) -> None:
+        for challenge in self.state.challenges.values():
+            submissions = challenge.submissions
+            assert [entry.number for entry in submissions] == list(range(len(submissions)))
+            assert challenge.counts == Counter(entry.submitter for entry in submissions)
+            assert challenge.opened == sum(1 for entry in submissions if entry.opening)
+            assert len(submissions) <= challenge.terms.reward.max_entries
+
+    def teardown(self) -> None:
+        self._settle_everything()
+        self._pay_everything()
+        self._replay_everything()
+        assert all(repr(state) == written for state, written in self.snapshots)
+
+    def _settle_everything(self) -> None:
+        """No challenge can be stuck: far in the future each of them is final or can be."""
+        self.time += 10**6
+        for name, challenge in self.state.challenges.items():
+            if challenge.settlement is None:
+                assert self.attempt(actions.Finalize(name), OUTSIDER)
+        self.a_final_challenge_changes_by_claims_only()
+
+    def _pay_everything(self) -> None:
+        for name, challenge in self.state.challenges.items():
+            for entry in challenge.submissions:
+                self.attempt(actions.ClaimDeposit(name, entry.number), OUTSIDER)
+            settlement = challenge.settlement
+            assert settlement is not None
+            ballot = settlement.ballot
+            leaves = self.trees.get(ballot.payout_root, []) if ballot else []
+            self.moves[name].leaves = leaves
+            for place in range(len(leaves)):
+                self.attempt(self.moves[name].claiming(place), OUTSIDER)
+            if sum(amount for _, _, amount in leaves) == (ballot.payout_total if ballot else 0):
+                assert self.state.challenges[name].escrow == 0
+        self.money_is_conserved()
+        self.each_escrow_is_what_its_challenge_owes()
+        for actor in ACTORS:
+            self.attempt(actions.Withdraw(), actor)
+        assert set(self.state.credits) <= {BURN_ADDRESS}
+        self.money_is_conserved()
+
+    def _replay_everything(self) -> None:
+        state = State(CHAIN, LEDGER)
+        for action, context, refused in self.attempts:
+            try:
+                state = apply(state, action, context)
+                assert refused is None
+            except Rejected as refusal:
+                assert refusal.rule == refused
+        assert repr(state) == repr(self.state)
+
+
+QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+SETTLEMENTS = {
+    *("decided", "nothing-opened", "no-quorum", "no-train", "no-seed", "few-contributions"),
+    "cancelled",
+}
+
+
+def test_the_same_random_sequences_every_time_reach_everything() -> None:
+    reached.clear()
+    run_state_machine_as_test(
+        Competition,
+        settings=settings(max_examples=300, stateful_step_count=40, derandomize=True, **QUIET),
+    )
+    print(reached, set(RULES) - set(reached))
+    assert set(reached) >= SETTLEMENTS
+    print(reached, set(RULES) - set(reached))
+
+
+def test_new_random_sequences() -> None:
+    run_state_machine_as_test(
+        Competition, settings=settings(max_examples=40, stateful_step_count=40, **QUIET)
+    )
+
+
+@pytest.mark.soak
+def test_many_long_random_sequences() -> None:
+    run_state_machine_as_test(
+        Competition, settings=settings(max_examples=3_000, stateful_step_count=120, **QUIET)
+    )
