@@ -1,0 +1,1 @@
+"""Data sets: read from files, cut into groups, committed, and bundled for everybody to verify."""
