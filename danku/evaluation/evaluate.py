@@ -1,0 +1,92 @@
+"""Evaluation as a function of bytes: a model, rows and terms give one verdict on every machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from danku.errors import DataError
+from danku.evaluation.admission import admit
+from danku.evaluation.kernels.rejection import RuntimeRejection
+from danku.evaluation.metrics import metric, view
+from danku.evaluation.refusal import ModelRejected
+from danku.evaluation.tensor import Array
+from danku.protocol.manifest import Manifest, Record
+from danku.protocol.types import Score
+
+
+class Verdict(Record):
+    """What the committee votes on for one model."""
+
+    status: Literal["scored", "rejected"]
+    score: Score
+    """In units of 1e-9; 0 if rejected."""
+    reason: str
+    """Why it is rejected; empty if scored."""
+
+
+class UnusableFeatures(DataError):
+    """The rows do not have the type and shape that the challenge's manifest states."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of each row, in the challenge's terms."""
+
+    output: Literal["label", "probabilities", "value"]
+    values: Array
+    """Labels int64 [rows] (-1: no class of the challenge), probabilities [rows, classes] in the
+    challenge's order, or values [rows]."""
+
+
+def predict(model: bytes, features: Array, manifest: Manifest) -> Prediction:
+    """Run a model over rows, in order, in batches of the manifest's size.
+
+    Args:
+        model: the bytes of an ONNX model.
+        features: [rows, *shape] of the manifest's type, at least one row.
+
+    Raises:
+        ModelRejected: not admitted, or rejected while it runs.
+        UnusableFeatures: the rows are not what the manifest states.
+    """
+    _check_features(features, manifest)
+    try:
+        values = admit(model, manifest).predict(features)
+    except RuntimeRejection as rejection:
+        raise ModelRejected("runtime", rejection.reason) from None
+    return Prediction(manifest.model.output, values)
+
+
+def evaluate(model: bytes, features: Array, target: Array, manifest: Manifest) -> Verdict:
+    """Score a model; whatever is the model's own fault makes it rejected, with the reason.
+
+    Args:
+        model: the bytes of an ONNX model, or any other bytes.
+        features: [rows, *shape] of the manifest's type, at least one row.
+        target: [rows]; class indices or values.
+
+    Raises:
+        DataError: the data, the metric or the manifest is at fault, not the model.
+    """
+    scorer = metric(manifest.evaluation.metric)
+    try:
+        prediction = predict(model, features, manifest)
+    except ModelRejected as rejection:
+        return Verdict("rejected", Score(0), rejection.reason)
+    values = view(prediction.output, prediction.values, scorer.needs)
+    score = scorer.compute(target, values, len(manifest.model.classes))
+    return Verdict("scored", Score(score), "")
+
+
+def _check_features(features: Array, manifest: Manifest) -> None:
+    contract = manifest.model
+    if features.dtype != np.dtype(contract.dtype) or features.shape[1:] != contract.shape:
+        raise UnusableFeatures(
+            f"the rows are {features.dtype} of shape {list(features.shape[1:])}",
+            why=f"the manifest states {contract.dtype} of shape {list(contract.shape)}",
+        )
+    if features.ndim == 0 or len(features) == 0:
+        raise UnusableFeatures("there is no row to evaluate")

@@ -1,0 +1,241 @@
+"""Sums, means, extremes, norms and softmax of the profile exact/1.
+
+A reduction over several axes visits the elements in C order of the reduced coordinates. Sums of
+floats are one float64 accumulator from +0, rounded once to the type of the operand (float16 by way
+of float32); sums of integers wrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf, prod
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.typing import NDArray
+
+from danku.evaluation.kernels import scalars
+from danku.evaluation.kernels.arrays import (
+    BOOL,
+    FLOATS,
+    INTEGERS,
+    Array,
+    contiguous,
+    floats,
+    native,
+    rounded,
+)
+from danku.evaluation.kernels.compiler import FLOAT64, Kernel, kernel, source, target
+from danku.evaluation.kernels.elementwise import divide
+from danku.evaluation.kernels.rejection import RuntimeRejection
+
+Floats = NDArray[np.float64]
+
+
+@kernel(source(FLOAT64, 3), target(FLOAT64, 2))
+def _sums(values: Floats, sums: Floats) -> None:
+    """sums[o, i] = values[o, 0, i] + values[o, 1, i] + ... from +0."""
+    for o in range(values.shape[0]):
+        accumulators = sums[o]
+        for i in range(values.shape[2]):
+            accumulators[i] = 0.0
+        for r in range(values.shape[1]):
+            terms = values[o, r]
+            for i in range(values.shape[2]):
+                accumulators[i] += terms[i]
+
+
+@kernel(source(FLOAT64, 2), target(FLOAT64, 2))
+def _softmax(rows: Floats, results: Floats) -> None:
+    for i in range(rows.shape[0]):
+        values, powers = rows[i], results[i]
+        largest = -inf
+        for j in range(values.size):
+            largest = values[j] if values[j] > largest else largest
+        for j in range(values.size):
+            powers[j] = scalars.exp(values[j] - largest)
+        total = 0.0
+        for j in range(values.size):
+            total += powers[j]
+        for j in range(values.size):
+            powers[j] = powers[j] / total
+
+
+@kernel(source(FLOAT64, 2), target(FLOAT64, 2))
+def _log_softmax(rows: Floats, results: Floats) -> None:
+    for i in range(rows.shape[0]):
+        values, powers = rows[i], results[i]
+        largest = -inf
+        for j in range(values.size):
+            largest = values[j] if values[j] > largest else largest
+        for j in range(values.size):
+            powers[j] = scalars.exp(values[j] - largest)
+        total = 0.0
+        for j in range(values.size):
+            total += powers[j]
+        logarithm = scalars.log(total)
+        for j in range(values.size):
+            powers[j] = (values[j] - largest) - logarithm
+
+
+def _grouped(x: Array, axes: Sequence[int]) -> Array:
+    """``x`` as (outer, reduced, inner); a view where the axes are neighbours."""
+    reduced = sorted(normalize_axis_tuple(axes, x.ndim))
+    if reduced and reduced != list(range(reduced[0], reduced[-1] + 1)):
+        kept = [axis for axis in range(x.ndim) if axis not in reduced]
+        x = x.transpose(kept + reduced)
+        reduced = list(range(len(kept), x.ndim))
+    first, after = (reduced[0], reduced[-1] + 1) if reduced else (x.ndim, x.ndim)
+    shape = x.shape
+    return contiguous(x).reshape(prod(shape[:first]), prod(shape[first:after]), prod(shape[after:]))
+
+
+def _result_shape(x: Array, axes: Sequence[int], keepdims: bool) -> tuple[int, ...]:
+    reduced = normalize_axis_tuple(axes, x.ndim)
+    lengths = ((axis in reduced, length) for axis, length in enumerate(x.shape))
+    return tuple(1 if gone else length for gone, length in lengths if keepdims or not gone)
+
+
+def _float_sums(x: Array, axes: Sequence[int], keepdims: bool) -> Floats:
+    values = _grouped(x, axes).astype(np.float64)
+    sums = np.empty((values.shape[0], values.shape[2]))
+    _sums(values, sums)
+    return sums.reshape(_result_shape(x, axes, keepdims))
+
+
+def _integer_sums(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    """Sums modulo 2^64, as int64, or uint64 for unsigned integers."""
+    values = _grouped(x, axes).astype(np.uint64)
+    sums: Array = np.add.reduce(values, axis=1, dtype=np.uint64)
+    wide = np.uint64 if x.dtype.kind == "u" else np.int64
+    return sums.astype(wide).reshape(_result_shape(x, axes, keepdims))
+
+
+def _numbers(x: Array, purpose: str) -> Array:
+    x = native(x)
+    if x.dtype not in FLOATS | INTEGERS:
+        raise TypeError(f"{purpose} of {x.dtype}: it takes numbers")
+    return x
+
+
+def total(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    """The sum over ``axes``; +0 over nothing. Integers wrap modulo 2^bits of their type."""
+    x = _numbers(x, "total")
+    with np.errstate(all="ignore"):
+        if x.dtype in INTEGERS:
+            return _integer_sums(x, axes, keepdims).astype(x.dtype)
+        return rounded(_float_sums(x, axes, keepdims), x.dtype)
+
+
+def mean(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    """The float64 sum divided by the count in float64, rounded once; NaN over nothing.
+
+    The mean of integers is their sum modulo 2^64 divided by the count, truncated toward zero.
+
+    Raises:
+        ZeroDivisor: integers over nothing.
+    """
+    x = _numbers(x, "mean")
+    count = prod(x.shape[axis] for axis in normalize_axis_tuple(axes, x.ndim))
+    with np.errstate(all="ignore"):
+        if x.dtype in INTEGERS:
+            sums = _integer_sums(x, axes, keepdims)
+            return divide(sums, np.asarray(count, sums.dtype)).astype(x.dtype)
+        return rounded(_float_sums(x, axes, keepdims) / np.float64(count), x.dtype)
+
+
+def _largest_float(groups: Array, result: Array) -> None:
+    """NOTE: numpy leaves the sign of a zero maximum open; here +0 is above -0."""
+    positive = ((groups == 0) & ~np.signbit(groups)).any(axis=1)
+    np.copyto(result, 0.0, where=(result == 0) & positive)
+    np.copyto(result, -0.0, where=(result == 0) & ~positive)
+
+
+def maximum(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    """The largest element; NaN if any is NaN, +0 above -0; the type's lowest over nothing."""
+    x = native(x)
+    groups = _grouped(x, axes)
+    with np.errstate(all="ignore"):
+        if x.dtype in FLOATS:
+            result = np.maximum.reduce(groups, axis=1, initial=-inf)
+            if not result.all():
+                _largest_float(groups, result)
+        else:
+            lowest = False if x.dtype == BOOL else np.iinfo(x.dtype).min
+            result = np.maximum.reduce(groups, axis=1, initial=lowest)
+    return np.asarray(result.reshape(_result_shape(x, axes, keepdims)))
+
+
+def minimum(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    """The smallest element; NaN if any is NaN, -0 below +0; the type's highest over nothing."""
+    x = native(x)
+    if x.dtype in FLOATS:
+        return -maximum(-x, axes, keepdims)
+    highest = True if x.dtype == BOOL else np.iinfo(x.dtype).max
+    result = np.minimum.reduce(_grouped(x, axes), axis=1, initial=highest)
+    return np.asarray(result.reshape(_result_shape(x, axes, keepdims)))
+
+
+def argmax(x: Array, axis: int, select_last: bool = False) -> Array:
+    """The int64 index of the largest element along ``axis``, which is dropped from the shape.
+
+    The first of equal elements wins, or the last with ``select_last``. Zeros of either sign are
+    equal, and NaN is above every number and equal to NaN.
+
+    Raises:
+        RuntimeRejection: the axis has no elements.
+    """
+    x = native(x)
+    axis = normalize_axis_index(axis, x.ndim)
+    length = x.shape[axis]
+    if length == 0:
+        raise RuntimeRejection("arg-max over an axis of length 0")
+    if select_last:
+        indices = length - 1 - np.argmax(np.flip(x, axis), axis=axis)
+    else:
+        indices = np.argmax(x, axis=axis)
+    return np.asarray(indices, np.int64)
+
+
+def _along(function: Kernel, x: Array, axis: int) -> Array:
+    x = floats(x, function.name)
+    moved = np.moveaxis(x, axis, -1)
+    rows = moved.astype(np.float64, order="C").reshape(prod(moved.shape[:-1]), moved.shape[-1])
+    results = np.empty_like(rows)
+    function(rows, results)
+    with np.errstate(all="ignore"):
+        narrowed = rounded(results, x.dtype)
+    return np.ascontiguousarray(np.moveaxis(narrowed.reshape(moved.shape), -1, axis))
+
+
+def softmax(x: Array, axis: int) -> Array:
+    """e^(x - largest) over the sum of these along ``axis``: float64 throughout, rounded once.
+
+    NaN anywhere along the axis, +inf, or nothing but -inf makes all of it NaN.
+    """
+    return _along(_softmax, x, axis)
+
+
+def log_softmax(x: Array, axis: int) -> Array:
+    """The logarithm of ``softmax``: (x - largest) - log(sum), float64 throughout, rounded once."""
+    return _along(_log_softmax, x, axis)
+
+
+def l1_norm(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    """The sum of absolute values."""
+    x = floats(x, "l1_norm")
+    with np.errstate(all="ignore"):
+        return rounded(_float_sums(np.abs(x), axes, keepdims), x.dtype)
+
+
+def l2_norm(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    """The square root, in float64, of the sum of float64 squares."""
+    x = floats(x, "l2_norm")
+    with np.errstate(all="ignore"):
+        squares = np.square(x.astype(np.float64))
+        return rounded(np.sqrt(_float_sums(squares, axes, keepdims)), x.dtype)
+
+
+def max_norm(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    """The largest absolute value."""
+    return maximum(np.abs(floats(x, "max_norm")), axes, keepdims)

@@ -1,0 +1,42 @@
+"""What a model costs, from shapes alone: counted before anything is computed or allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from danku.evaluation import profile
+from danku.evaluation.refusal import ModelRejected
+from danku.evaluation.tensor import TensorType
+from danku.protocol.manifest import Limits
+
+
+@dataclass(frozen=True)
+class Cost:
+    """For one batch; comparable with the challenge's `Limits`."""
+
+    multiply_accumulates: int
+    elements: int
+    """Read and written by all nodes, and `profile.NODE_OVERHEAD` for each node."""
+    peak_bytes: int
+    """All constants, and the tensors that live at the same time."""
+    nodes: int
+    """Nodes of the model, whether or not they are executed."""
+
+
+def elements_moved(inputs: Iterable[TensorType], outputs: Iterable[TensorType]) -> int:
+    """Elements that one node is charged."""
+    moved = sum(tensor.elements for tensor in (*inputs, *outputs))
+    return moved + profile.NODE_OVERHEAD
+
+
+def refuse_above(cost: Cost, limits: Limits) -> None:
+    """Raises ModelRejected if a cost is above its limit."""
+    for name, value, limit in (
+        ("multiply-accumulates", cost.multiply_accumulates, limits.multiply_accumulates),
+        ("elements", cost.elements, limits.elements),
+        ("peak bytes", cost.peak_bytes, limits.peak_bytes),
+        ("nodes", cost.nodes, limits.nodes),
+    ):
+        if value > limit:
+            raise ModelRejected("limit", f"{value} {name}, the limit is {limit}")

@@ -1,0 +1,169 @@
+"""From a graph to steps: types of everything, constants folded, dead nodes and buffers dropped.
+
+Folding runs the exact kernels on constant inputs, once, after metering them; no algebra is
+rewritten. A plan holds for one number of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from danku.evaluation.graph import Graph, Node
+from danku.evaluation.kernels.rejection import RuntimeRejection
+from danku.evaluation.metering import Cost, elements_moved, refuse_above
+from danku.evaluation.refusal import ModelRejected
+from danku.evaluation.registry import Operator, resolve
+from danku.evaluation.tensor import Array, TensorType, constant
+from danku.protocol.manifest import Limits
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node to execute."""
+
+    node: Node
+    operator: Operator
+    inputs: tuple[TensorType | None, ...]
+    outputs: tuple[TensorType, ...]
+    released: tuple[str, ...] = ()
+    """Tensors that no later step reads."""
+
+    @property
+    def work(self) -> int:
+        return self.operator.work(self.node, self.inputs, self.outputs)
+
+    @property
+    def elements(self) -> int:
+        return elements_moved(filter(None, self.inputs), self.outputs)
+
+    def compute(self, arrays: Sequence[Array | None]) -> list[Array]:
+        """Run the kernel.
+
+        Raises:
+            RuntimeRejection: the model asked for something undefined.
+            AssertionError: the kernel broke its own contract, which is our fault.
+        """
+        results = [np.asarray(result) for result in self.operator.run(self.node, arrays)]
+        for result, kind in zip(results, self.outputs, strict=True):
+            if (result.dtype, result.shape) != (kind.dtype, kind.shape):
+                found = f"{result.dtype} {list(result.shape)}"
+                raise AssertionError(f"{self.node.operator} gave {found}, not {kind}")
+        return results
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps from the input to one output, for a fixed number of rows."""
+
+    input: str
+    output: str
+    steps: tuple[Step, ...]
+    constants: Mapping[str, Array]
+    multiply_accumulates: int
+    elements: int
+    peak_bytes: int
+
+    def run(self, features: Array) -> Array:
+        """The output for one batch.
+
+        Raises:
+            RuntimeRejection: the model asked for something undefined.
+        """
+        live = {**self.constants, self.input: features}
+        for step in self.steps:
+            arrays = [live[name] if name else None for name in step.node.inputs]
+            results = step.compute(arrays)
+            live.update(zip(step.node.outputs, results, strict=False))
+            for name in step.released:
+                live.pop(name, None)
+        return live[self.output]
+
+
+class TypedGraph:
+    """A graph whose every tensor has a known type for a fixed number of rows.
+
+    Raises:
+        ModelRejected: a node that is unsupported or malformed, a shape that depends on data, or
+            constants above the limits.
+    """
+
+    def __init__(self, graph: Graph, row: tuple[int, ...], rows: int, limits: Limits) -> None:
+        self.graph = graph
+        self.types = {graph.input.name: TensorType(graph.input.dtype, (rows, *row))}
+        self.types |= {name: constant(value) for name, value in graph.constants.items()}
+        self.steps: list[Step] = []
+        self._limits = limits
+        self._resident = sum(kind.bytes for kind in self.types.values() if kind.value is not None)
+        self._folded_work = self._folded_elements = 0
+        for node in graph.nodes:
+            self._add(node)
+
+    def _add(self, node: Node) -> None:
+        operator, node = resolve(node)
+        inputs = tuple(self.types[name] if name else None for name in node.inputs)
+        if any(kind is not None and kind.is_map for kind in inputs):
+            raise ModelRejected("node", f"{node.operator}: the output of ZipMap is no tensor")
+        outputs = tuple(operator.infer(node, inputs))
+        assert len(outputs) >= len(node.outputs), node.operator
+        step = Step(node, operator, inputs, outputs)
+        if all(kind.value is not None for kind in outputs):
+            self._resident += sum(kind.bytes for kind in outputs)
+        elif all(kind is None or kind.value is not None for kind in inputs):
+            step = self._fold(step)
+        else:
+            self.steps.append(step)
+        for name, kind in zip(node.outputs, step.outputs, strict=False):
+            if name:
+                self.types[name] = kind
+
+    def _fold(self, step: Step) -> Step:
+        self._folded_work += step.work
+        self._folded_elements += step.elements
+        self._resident += sum(kind.bytes for kind in step.outputs)
+        cost = Cost(self._folded_work, self._folded_elements, self._resident, 0)
+        refuse_above(cost, self._limits)
+        try:
+            results = step.compute([kind.value if kind else None for kind in step.inputs])
+        except RuntimeRejection as rejection:
+            raise ModelRejected("runtime", rejection.reason) from None
+        outputs = tuple(
+            TensorType(kind.dtype, kind.shape, result, kind.columns, kind.is_map)
+            for kind, result in zip(step.outputs, results, strict=True)
+        )
+        return Step(step.node, step.operator, step.inputs, outputs)
+
+    def plan(self, output: str) -> Plan:
+        """The steps that this output needs, each buffer released after its last use."""
+        steps: list[Step] = []
+        kept = {output}
+        for step in reversed(self.steps):
+            if kept.isdisjoint(step.node.outputs):
+                continue
+            fresh = {name for name in step.node.inputs if name} - kept
+            unread = {name for name in step.node.outputs if name} - kept
+            kept |= fresh
+            released = tuple(
+                sorted(name for name in fresh | unread if self.types[name].value is None)
+            )
+            steps.append(Step(step.node, step.operator, step.inputs, step.outputs, released))
+        steps.reverse()
+        return Plan(
+            self.graph.input.name,
+            output,
+            tuple(steps),
+            {name: value for name in sorted(kept) if (value := self.types[name].value) is not None},
+            sum(step.work for step in steps),
+            sum(step.elements for step in steps),
+            self._resident + self._peak(steps),
+        )
+
+    def _peak(self, steps: Sequence[Step]) -> int:
+        live = peak = self.types[self.graph.input.name].bytes
+        for step in steps:
+            peak = max(peak, live + sum(kind.bytes for kind in step.outputs))
+            live += sum(self.types[name].bytes for name in step.node.outputs if name)
+            live -= sum(self.types[name].bytes for name in step.released)
+        return peak

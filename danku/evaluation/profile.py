@@ -1,0 +1,74 @@
+"""The frozen bounds of the profile `exact/1`: opsets, element types, and a cap for every size.
+
+Challenge limits (`danku.protocol.manifest.Limits`) come on top. Changing anything here changes
+which models are admitted, so it makes another profile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+OPSETS = {"": (9, 22), "ai.onnx.ml": (1, 3)}
+"""First and last admitted opset version of each admitted domain; "" is ai.onnx."""
+
+IR_VERSIONS = (3, 14)
+
+MESSAGE_DEPTH = 12
+"""Nesting of protobuf messages, the model itself included."""
+
+MESSAGE_FIELDS = 1_000_000
+"""Protobuf fields in one model; a run of unpacked numbers counts once."""
+
+NAME_BYTES = 1_024
+STRING_BYTES = 4_096
+"""One element of a string tensor or of a list of strings."""
+
+NODE_ATTRIBUTES = 64
+NODE_NAMES = 4_096
+"""Inputs, and outputs, of one node."""
+
+RANK = 8
+DIMENSION = 2**31 - 1
+ELEMENTS = 2**40
+"""In one tensor, dimensions of zero counted as one."""
+
+NODE_OVERHEAD = 4_096
+"""Elements that each executed node is charged on top of those it reads and writes."""
+
+STRING_COST = 64
+"""Bytes that a string element is charged."""
+
+STRING = np.dtype(object)
+
+ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
+    1: np.dtype(np.float32),
+    2: np.dtype(np.uint8),
+    3: np.dtype(np.int8),
+    4: np.dtype(np.uint16),
+    5: np.dtype(np.int16),
+    6: np.dtype(np.int32),
+    7: np.dtype(np.int64),
+    8: STRING,
+    9: np.dtype(np.bool_),
+    11: np.dtype(np.float64),
+    12: np.dtype(np.uint32),
+    13: np.dtype(np.uint64),
+}
+"""ONNX element type numbers that are admitted, and what holds them; strings are `str` objects."""
+
+REFUSED_ELEMENT_TYPES = {
+    10: "float16",
+    14: "complex64",
+    15: "complex128",
+    16: "bfloat16",
+    17: "float8e4m3fn",
+    18: "float8e4m3fnuz",
+    19: "float8e5m2",
+    20: "float8e5m2fnuz",
+    21: "uint4",
+    22: "int4",
+    23: "float4e2m1",
+}
+"""Names of the others, for the reason of a refusal."""

@@ -1,0 +1,249 @@
+"""Evaluation in a process of its own, with limits; its child is this module run as a program.
+
+The limits here protect a validator and say nothing about a model: when one strikes, the validator
+abstains. What a model may cost is metered, alike for everybody (`danku.evaluation.metering`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Timer
+from types import TracebackType
+from typing import IO, TYPE_CHECKING
+
+import danku
+from danku.errors import DankuError, DataError
+from danku.evaluation.frames import (
+    ANSWER_BYTES,
+    Answer,
+    BrokenFrame,
+    Job,
+    read_frame,
+    write_frame,
+)
+from danku.protocol import records
+from danku.protocol.manifest import Manifest
+
+if TYPE_CHECKING:
+    from danku.evaluation.evaluate import Verdict
+    from danku.evaluation.tensor import Array
+
+SECONDS = 600
+MEMORY_BYTES = 4 * 2**30
+START_SECONDS = 300
+"""For imports and the self-test; the very first start also compiles kernels."""
+
+_EXIT_SECONDS = 5
+_COMPLAINT_CHARACTERS = 500
+
+
+class WorkerFailed(DankuError):
+    """The worker gave no verdict; the validator abstains, and never votes "rejected"."""
+
+
+class WorkerTimedOut(WorkerFailed):
+    """The worker took longer than its wall-clock limit."""
+
+
+class Worker:
+    """A process that evaluates one model after another; started at the first, restarted if it dies.
+
+    Use it as a context manager: leaving it ends the process.
+    """
+
+    def __init__(self, *, seconds: int = SECONDS, memory_bytes: int = MEMORY_BYTES) -> None:
+        self.seconds = seconds
+        """Wall-clock and processor time for one model."""
+        self.memory_bytes = memory_bytes
+        """Address space for one model, beyond what Python and the kernels take."""
+        self.isolated: bool | None = None
+        """Whether the worker has no network; None until it has started."""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._complaints: IO[bytes] | None = None
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the process unless it runs.
+
+        Raises:
+            WorkerFailed: it cannot start, or its self-test fails.
+        """
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.close()
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "danku.evaluation.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+        )
+        self.isolated = self._exchange([], START_SECONDS).isolated
+
+    def evaluate(self, model: bytes, features: Array, target: Array, manifest: Manifest) -> Verdict:
+        """`danku.evaluation.evaluate.evaluate`, in the worker.
+
+        Raises:
+            WorkerFailed: it died, ran out of time or memory, or met an error that is not the
+                model's. The next call starts another process.
+        """
+        from danku.dataset.groups import encode_group
+        from danku.evaluation.evaluate import Verdict
+
+        header = records.encode(Job(self.seconds, self.memory_bytes))
+        frames = [header, records.encode(manifest), model, encode_group(features, target)]
+        fresh = self._process is None or self._process.poll() is not None
+        self.start()
+        try:
+            answer = self._exchange(frames, self.seconds)
+        except WorkerTimedOut:
+            raise
+        except WorkerFailed:
+            if fresh:
+                raise
+            # NOTE: an earlier model may have left the process in a bad state.
+            self.start()
+            answer = self._exchange(frames, self.seconds)
+        assert answer.status in ("scored", "rejected")
+        return Verdict(answer.status, answer.score, answer.reason)
+
+    def close(self) -> None:
+        """End the process and everything that it started."""
+        if self._process is not None:
+            self._kill()
+            self._process.wait()
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    with suppress(OSError):
+                        stream.close()
+            self._process = None
+        if self._complaints is not None:
+            self._complaints.close()
+            self._complaints = None
+
+    def _exchange(self, frames: Sequence[bytes], seconds: float) -> Answer:
+        """Send a job and wait for its answer; whatever goes wrong ends the process."""
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        timed_out = Event()
+        timer = Timer(seconds, self._strike, [timed_out])
+        timer.daemon = True
+        timer.start()
+        try:
+            for frame in frames:
+                write_frame(process.stdin, frame)
+            process.stdin.flush()
+            data = read_frame(process.stdout, ANSWER_BYTES)
+            answer = None if data is None else records.decode(data, Answer, "the answer")
+        except (OSError, BrokenFrame, DataError):
+            answer = None
+        finally:
+            timer.cancel()
+        if answer is None:
+            raise self._death(seconds, timed_out=timed_out.is_set())
+        if answer.status == "failed":
+            self.close()
+            raise WorkerFailed(f"the worker met an error: {answer.reason}", fix="abstain")
+        return answer
+
+    def _death(self, seconds: float, *, timed_out: bool) -> WorkerFailed:
+        assert self._process is not None and self._complaints is not None
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_EXIT_SECONDS)
+        self._kill()
+        code = self._process.wait()
+        self._complaints.seek(0)
+        said = self._complaints.read().decode("utf-8", "replace").strip()
+        self.close()
+        if timed_out:
+            return WorkerTimedOut(
+                f"the worker took longer than {seconds:g} s",
+                why="its time limit protects this machine and says nothing about the model",
+                fix="abstain, or allow more time",
+            )
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+        why = said[-_COMPLAINT_CHARACTERS:]
+        return WorkerFailed(f"the worker ended {how}", why=why, fix="abstain")
+
+    def _strike(self, timed_out: Event) -> None:
+        timed_out.set()
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def evaluate_in_worker(
+    model: bytes | Path,
+    groups: Sequence[Path],
+    manifest: bytes,
+    *,
+    seconds: int = SECONDS,
+    memory_bytes: int = MEMORY_BYTES,
+) -> Verdict:
+    """Evaluate one model over the rows of data groups, in the order given.
+
+    Args:
+        model: the model, or its file.
+        groups: files of data groups, as `danku.dataset.groups` writes them.
+        manifest: the challenge's canonical manifest.
+
+    Raises:
+        DataError: a broken group or manifest.
+        WorkerFailed: no verdict; see `Worker.evaluate`.
+    """
+    import numpy as np
+
+    from danku.dataset.groups import decode_group
+
+    terms = records.decode(manifest, Manifest, "the manifest")
+    contract = terms.model
+    rows = [
+        decode_group(
+            path.read_bytes(), contract.dtype, contract.shape, classes=len(contract.classes)
+        )
+        for path in groups
+    ]
+    features, target = (np.concatenate([part[place] for part in rows]) for place in (0, 1))
+    with Worker(seconds=seconds, memory_bytes=memory_bytes) as worker:
+        data = model if isinstance(model, bytes) else model.read_bytes()
+        return worker.evaluate(data, features, target, terms)
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of this process's own environment, which may hold keys and passwords."""
+    return {
+        "PYTHONPATH": str(Path(danku.__file__).parent.parent),
+        "LC_ALL": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+if __name__ == "__main__":
+    from danku.evaluation import serving
+
+    serving.main()

@@ -1,0 +1,137 @@
+"""What the compiler made of the kernels, and where it keeps it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import danku
+from danku.evaluation.kernels import functions, gemm, reductions
+from danku.evaluation.kernels.compiler import KERNELS, Kernel
+
+PACKAGE = Path(danku.__file__).parent
+PROJECT = PACKAGE.parent
+
+# Anything that lets LLVM change a result: fast-math flags, inexact division, unfused fma.
+LOOSE = re.compile(
+    r"\b(fast|nnan|ninf|nsz|arcp|contract|afn|reassoc)\b|!fpmath|unsafe-fp-math|no-nans-fp-math"
+    r"|no-infs-fp-math|no-signed-zeros-fp-math|denormal-fp-math|fmuladd|vector\.reduce\.fadd"
+)
+CALL = re.compile(r"^declare .*?@\"?([\w.]+)\"?\(", re.MULTILINE)
+# LLVM operations that are exact or IEEE-754; numba's and Python's argument handling and errors.
+KNOWN = re.compile(
+    r"llvm\.(fma|fabs|sqrt|smin|smax|umin|umax|is\.fpclass|mem\w+|assume|lifetime|x86\.atomic)\b.*"
+    r"|NRT_\w+|Py\w+"
+    r"|numba_(do_raise|unpickle|gil_ensure|gil_release|runtime_build_excinfo_struct)"
+)
+FUSED_INSTRUCTION = re.compile(r"\bv?fn?m(add|sub|la|ls)\w*")
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+def test_compiled_code_is_strict_and_calls_no_library(kernel: Kernel) -> None:
+    code, assembly = kernel.inspect()
+    assert "define" in code
+    assert not LOOSE.findall(code)
+    assert [name for name in CALL.findall(code) if not KNOWN.fullmatch(name)] == []
+    if "llvm.fma" not in code:
+        assert not FUSED_INSTRUCTION.findall(assembly)
+
+
+def test_every_kernel_is_looked_at() -> None:
+    modules = (gemm, functions, reductions)
+    declared = [value for module in modules for value in vars(module).values()]
+    declared += list(gemm._MULTIPLY.values())
+    assert {value for value in declared if isinstance(value, Kernel)} == set(KERNELS)
+    assert len({kernel.name for kernel in KERNELS}) == len(KERNELS)
+
+
+def test_only_basic_operations_appear_in_the_sources() -> None:
+    """NOTE: numba turns x ** 2.5 and math.exp into calls of the C library."""
+    for name in ("scalars", "gemm", "intrinsics"):
+        source = (PACKAGE / "evaluation" / "kernels" / f"{name}.py").read_text()
+        inside = source.split("@device", 1)[-1] if name != "intrinsics" else source
+        assert "**" not in re.sub(r'"""(.|\n)*?"""|#.*', "", inside)
+        assert "math." not in inside
+
+
+RUN = "from danku.evaluation.kernels.selftest import self_test; self_test(); print('same')"
+
+
+def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=inherited | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="names an x86-64 baseline"
+)
+def test_golden_runs_come_out_without_fused_or_wide_instructions(tmp_path: Path) -> None:
+    check = (
+        "from danku.evaluation.kernels.compiler import KERNELS\n"
+        "assert 'fmaf' in KERNELS[0].inspect()[1] and 'vfmadd' not in KERNELS[0].inspect()[1]\n"
+    )
+    cpu = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
+    result = run("import danku.evaluation.kernels.gemm\n" + check + RUN, PROJECT, **cpu)
+    assert result.stdout == "same\n", result.stderr
+
+
+def copied_package(folder: Path) -> Path:
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("evaluation/kernels",):
+        shutil.copytree(PACKAGE / name, folder / "danku" / name, ignore=ignored)
+    for name in ("__init__.py", "errors.py", "evaluation/__init__.py"):
+        shutil.copy(PACKAGE / name, folder / "danku" / name)
+    # NOTE: a file in its place, since root may write to folders that are marked read-only.
+    (folder / "danku/evaluation/kernels/__pycache__").write_text("")
+    return folder
+
+
+TINY = (
+    "import numpy as np\n"
+    "from danku.evaluation.kernels.functions import exp\n"
+    "print(exp(np.zeros(2, np.float32)).tolist())"
+)
+
+
+def test_the_users_cache_serves_a_package_that_cannot_be_written(tmp_path: Path) -> None:
+    package, cache = copied_package(tmp_path / "package"), tmp_path / "cache"
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(cache), "LOCALAPPDATA": str(cache)}
+    result = run(TINY, package, **home)
+    assert result.stdout == "[1.0, 1.0]\n", result.stderr
+    if sys.platform == "linux":
+        assert list(cache.rglob("*.nbc"))
+
+
+def test_kernels_work_where_nothing_can_be_written(tmp_path: Path) -> None:
+    package = copied_package(tmp_path / "package")
+    blocked = tmp_path / "blocked"
+    blocked.write_text("")
+    home = {"HOME": str(blocked), "XDG_CACHE_HOME": str(blocked), "LOCALAPPDATA": str(blocked)}
+    result = run(TINY, package, **home)
+    assert result.stdout == "[1.0, 1.0]\n", result.stderr
+    assert not list(tmp_path.rglob("*.nbc"))
+
+
+def test_other_sources_never_meet_cached_code(tmp_path: Path) -> None:
+    """A change in a function that numba inlines must not leave old machine code in use."""
+    package = copied_package(tmp_path / "package")
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert run(TINY, package, **cache).stdout == "[1.0, 1.0]\n"
+    scalars = package / "danku/evaluation/kernels/scalars.py"
+    scalars.write_text(scalars.read_text().replace("_exp_of_sum(x, 0.0)", "_exp_of_sum(x, 1e-3)"))
+    assert run(TINY, package, **cache).stdout != "[1.0, 1.0]\n"
