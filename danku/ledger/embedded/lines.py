@@ -1,0 +1,65 @@
+"""The lines after the first: a signed action in its place, and the sequencer's word for it."""
+
+from __future__ import annotations
+
+from danku.crypto.hashing import from_hex, to_hex
+from danku.crypto.signatures import PrivateKey, typed_data_digest, verify
+from danku.ledger.embedded.envelope import Count, SignatureHex, SignedAction, domain_of
+from danku.ledger.embedded.genesis import Identity, PublicKeyHex, Time
+from danku.protocol import records
+from danku.protocol.manifest import Record
+from danku.protocol.types import Digest
+
+LINE_BYTES = 16_384
+"""A line's bound, without its newline; the largest action takes about a third."""
+
+_LINE_TYPE = {
+    "Line": (
+        ("sequence", "uint256"),
+        ("previous", "bytes32"),
+        ("time", "uint256"),
+        ("action", "bytes32"),
+    )
+}
+
+
+class Line(Record, omit_defaults=True):
+    action: SignedAction
+    previous: Digest
+    """keccak of the bytes of the line before, without its newline."""
+    sequence: Count
+    time: Time
+    """Asserted by the writer, or by the sequencer where there is one."""
+    sequencer_signature: SignatureHex | None = None
+
+
+def read_line(raw: bytes) -> Line:
+    """A line's record.
+
+    Raises:
+        DataError: malformed, or not in canonical form.
+    """
+    return records.decode(raw, Line, "the line")
+
+
+def _signing_digest(identity: Identity, line: Line) -> bytes:
+    message = {
+        "sequence": line.sequence,
+        "previous": line.previous,
+        "time": line.time,
+        "action": line.action.digest,
+    }
+    return typed_data_digest(_LINE_TYPE, "Line", domain_of(identity), message)
+
+
+def sequencer_signature(key: PrivateKey, identity: Identity, line: Line) -> str:
+    """The sequencer's signature over sequence, previous line, time and signed action."""
+    return to_hex(key.sign(_signing_digest(identity, line)))
+
+
+def sequencer_signature_holds(line: Line, identity: Identity, sequencer: PublicKeyHex) -> bool:
+    """Whether the sequencer signed the line for this ledger; False without a signature."""
+    if line.sequencer_signature is None:
+        return False
+    digest = _signing_digest(identity, line)
+    return verify(from_hex(sequencer), digest, from_hex(line.sequencer_signature))
