@@ -1,0 +1,6 @@
+"""`python -m danku`."""
+
+from danku.cli.app import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,345 @@
+"""`danku challenge`: what an organizer does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from danku.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from danku.ledger.port import Receipt
+    from danku.protocol.state import Challenge
+    from danku.roles.organizer import Draft
+
+app = typer.Typer(name="challenge", help="Make and run challenges.", no_args_is_help=True)
+
+ChallengeName = Annotated[str, typer.Argument(help="A challenge's name or id.")]
+FileArgument = Annotated[Path, typer.Argument(help="challenge.toml, or the folder that holds it.")]
+
+
+def _file(path: Path) -> Path:
+    return path / "challenge.toml" if path.is_dir() else path
+
+
+def receipt_value(receipt: Receipt) -> dict[str, Any]:
+    """A receipt as JSON would have it."""
+    return {"sequence": receipt.sequence, "time": receipt.time, "digest": receipt.digest}
+
+
+@command(app, "new", "danku challenge new --from breast-cancer")
+def new(
+    session: Session,
+    name: Annotated[str | None, typer.Argument(help="Name of the challenge's folder.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="A ready-made challenge: see --list.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the ready-made challenges.")] = False,
+    panel: Annotated[
+        list[str] | None,
+        typer.Option("--validator", help="Address of a validator; repeat for each."),
+    ] = None,
+) -> None:
+    """Write a folder with challenge.toml, its README and baseline; the data stays private."""
+    from danku.dataset.shipped import shipped_challenges
+    from danku.roles.templates import new_challenge
+
+    if list_:
+        names = sorted(shipped_challenges())
+        session.emit(names, lambda: session.out.print("\n".join(names)))
+        return
+    folder = new_challenge(session.workspace, name, source or "breast-cancer", panel or [])
+    value = {"folder": str(folder), "file": str(folder / "challenge.toml")}
+
+    def show() -> None:
+        session.out.print(f"{folder / 'challenge.toml'} written")
+        session.say(f"next: edit it, then danku challenge check {folder}")
+
+    session.emit(value, show)
+
+
+@command(app, "check", "danku challenge check challenges/breast-cancer")
+def check(session: Session, file: FileArgument) -> None:
+    """Lint a challenge, and print its calendar, what each role locks up, and what a miss costs."""
+    from danku.roles.lint import lint
+    from danku.roles.organizer import read_draft
+
+    path = _file(file)
+    draft = read_draft(path)
+    findings = lint(draft)
+    value = {
+        "file": str(path),
+        "groups": draft.terms.groups,
+        "test_groups": draft.terms.test_groups,
+        "rows": draft.table.rows,
+        "findings": [
+            {"code": item.code, "message": item.message, "fix": item.fix} for item in findings
+        ],
+    }
+
+    def show() -> None:
+        _show_draft(session, draft)
+        for item in findings:
+            session.out.print(f"[yellow]{item.code}[/]: {item.message}\n  fix: {item.fix}")
+        session.out.print(f"{len(findings)} finding(s)" if findings else "nothing to mend")
+        session.say(f"next: danku challenge create {file}")
+
+    session.emit(value, show)
+
+
+def _show_draft(session: Session, draft: Draft) -> None:
+    import time
+
+    from danku.cli.render import amount, facts, moment, table
+    from danku.protocol.schedule import windows
+    from danku.protocol.terms import Schedule, escrow_of
+
+    terms, reward = draft.terms, draft.terms.reward
+    ends = windows(int(time.time()), terms.schedule)
+    session.out.print(
+        facts(
+            draft.manifest.title,
+            (
+                ("data", f"{draft.table.rows} rows in {terms.groups} groups"),
+                ("test", f"{terms.test_groups} groups, drawn by the seed"),
+                ("metric", draft.manifest.evaluation.metric),
+                ("mechanism", draft.manifest.mechanism.name),
+                ("organizer locks up", amount(escrow_of(terms))),
+                (
+                    "submitter locks up",
+                    f"{amount(reward.submission_bond)} and pays {amount(reward.entry_fee)}",
+                ),
+                ("validator locks up", amount(reward.contribution_deposit)),
+            ),
+        )
+    )
+    costs = {
+        "open_seed": f"organizer: bond {reward.organizer_bond} and the challenge; "
+        f"validator: deposit {reward.contribution_deposit}",
+        "reveal_train": f"organizer: bond {reward.organizer_bond} and the challenge",
+        "open": f"submitter: bond {reward.submission_bond} and the place",
+        "reveal_test": f"organizer: bond {reward.organizer_bond}; models judged on train data",
+        "vote": "validator: the share of the fees",
+        "open_vote": "validator: the share of the fees",
+    }
+    rows = [
+        (name, moment(getattr(ends, name)), costs.get(name, ""))
+        for name in Schedule.__struct_fields__
+    ]
+    session.out.print(table("if created now", ("step", "ends", "who misses it loses"), rows))
+
+
+@command(app, "create", "danku challenge create challenges/breast-cancer --as organizer")
+def create(
+    session: Session,
+    file: FileArgument,
+    again: Annotated[
+        bool, typer.Option("--again", help="Even if one of this name is not finished.")
+    ] = False,
+) -> None:
+    """Commit to the data and the terms, and escrow pot, fee and bond."""
+    from danku.protocol.terms import escrow_of
+    from danku.roles import organizer
+
+    draft = organizer.read_draft(_file(file))
+    total = escrow_of(draft.terms)
+    session.confirm(f"lock up {total:,} (pot, fee and organizer bond) for {draft.manifest.name}?")
+    with session.progress() as progress:
+        created = organizer.create(
+            session.workspace, session.key, draft, again=again, progress=progress
+        )
+    _show_created(session, created)
+
+
+def _show_created(session: Session, created: Challenge) -> None:
+    from danku.cli.render import moment
+
+    terms = created.terms
+    value = {
+        "challenge": created.id,
+        "data_root": terms.data_root,
+        "groups": terms.groups,
+        "test_groups": terms.test_groups,
+        "terms_digest": created.terms_digest,
+        "ledger_head": session.workspace.ledger.head(),
+    }
+
+    def show() -> None:
+        session.out.print(f"challenge {created.id}")
+        session.out.print(f"data root {terms.data_root}")
+        deadline = moment(created.windows.contribute)
+        session.say(f"validators contribute to the seed until {deadline}: danku advance")
+        session.say("back up the private folder: danku keys export NAME --with-private --to FILE")
+
+    session.emit(value, show)
+
+
+def _act(session: Session, challenge: str, name: str) -> None:
+    """Send one action that needs nothing but the challenge."""
+    from danku.protocol import actions
+
+    found = session.challenge(challenge)
+    kinds: dict[str, type[actions.Draw | actions.Finalize | actions.Cancel]] = {
+        "draw": actions.Draw,
+        "finalize": actions.Finalize,
+        "cancel": actions.Cancel,
+    }
+    action = kinds[name](found.id)
+    receipt = session.workspace.send(session.key, action)
+    after = session.workspace.challenge(found.id)
+    value = {"challenge": found.id, "seed": after.seed, **receipt_value(receipt)}
+    if after.settlement is not None:
+        value["settlement"] = {
+            "kind": after.settlement.kind,
+            "reason": after.settlement.reason,
+        }
+
+    def show() -> None:
+        session.out.print(f"{name} is line {receipt.sequence} of the ledger")
+        if after.settlement is not None:
+            session.out.print(f"{after.settlement.kind}: {after.settlement.reason}")
+        session.say(f"next: danku status {challenge}")
+
+    session.emit(value, show)
+
+
+@command(app, "draw", "danku challenge draw breast-cancer")
+def draw(session: Session, challenge: ChallengeName) -> None:
+    """Fix the seed, and with it the train/test split; anyone may."""
+    _act(session, challenge, "draw")
+
+
+@command(app, "finalize", "danku challenge finalize breast-cancer")
+def finalize(session: Session, challenge: ChallengeName) -> None:
+    """Settle a challenge whose fate is decided; anyone may."""
+    _act(session, challenge, "finalize")
+
+
+@command(app, "cancel", "danku challenge cancel breast-cancer --as organizer")
+def cancel(session: Session, challenge: ChallengeName) -> None:
+    """End a challenge; free before the first contribution, afterwards it costs the bond."""
+    found = session.challenge(challenge)
+    free = not found.contributions and found.seed is None
+    cost = "it is free now" if free else f"it costs the bond of {found.terms.reward.organizer_bond}"
+    session.confirm(f"cancel {challenge}? {cost}")
+    _act(session, challenge, "cancel")
+
+
+def _reveal(session: Session, challenge: str, part: Any) -> None:
+    from danku.roles import organizer
+
+    found = session.challenge(challenge)
+    with session.progress() as progress:
+        receipt = organizer.reveal(session.workspace, session.key, found.id, part, progress)
+    after = session.workspace.challenge(found.id)
+    cid = after.train if part == "train" else after.test
+    value = {"challenge": found.id, "part": part, "bundle": cid, **receipt_value(receipt)}
+    session.emit(value, lambda: session.out.print(f"{part} bundle {cid}"))
+
+
+@command(app, "reveal-train", "danku challenge reveal-train breast-cancer --as organizer")
+def reveal_train(session: Session, challenge: ChallengeName) -> None:
+    """Publish the train groups with what proves them."""
+    _reveal(session, challenge, "train")
+
+
+@command(app, "reveal-test", "danku challenge reveal-test breast-cancer --as organizer")
+def reveal_test(session: Session, challenge: ChallengeName) -> None:
+    """Publish the test groups with what proves them."""
+    _reveal(session, challenge, "test")
+
+
+@command(app, "show", "danku challenge show breast-cancer")
+def show(session: Session, challenge: ChallengeName) -> None:
+    """Show a challenge's terms, manifest and calendar."""
+    from rich.markup import escape
+
+    from danku.cli.render import amount, facts, windows
+    from danku.protocol.records import plain
+    from danku.roles.stages import calendar, stage_of
+
+    found = session.challenge(challenge)
+    manifest = session.workspace.manifest(found)
+    now = session.workspace.ledger.time()
+    value = {
+        "challenge": found.id,
+        "organizer": found.organizer,
+        "created": found.created,
+        "stage": stage_of(found, now),
+        "terms": plain(found.terms),
+        "terms_digest": found.terms_digest,
+        "manifest": plain(manifest),
+        "manifest_cid": found.manifest,
+        "seed": found.seed,
+        "train": found.train,
+        "test": found.test,
+        "submissions": len(found.submissions),
+        "opened": found.opened,
+    }
+
+    def show_all() -> None:
+        reward, model = found.terms.reward, manifest.model
+        entries = f"{len(found.submissions)} of {reward.max_entries} taken"
+        session.out.print(
+            facts(
+                escape(manifest.title),
+                (
+                    ("id", found.id),
+                    ("stage", stage_of(found, now)),
+                    ("organizer", found.organizer),
+                    ("pot", amount(reward.pot)),
+                    ("mechanism", manifest.mechanism.name),
+                    ("metric", manifest.evaluation.metric),
+                    ("model", f"{model.dtype} {list(model.shape)} a row, gives {model.output}"),
+                    ("entries", f"{entries}; {reward.max_submissions} a submitter"),
+                    ("entry", f"bond {reward.submission_bond}, fee {reward.entry_fee}"),
+                    ("seed", found.seed or "not drawn"),
+                    ("train bundle", found.train or "not revealed"),
+                    ("test bundle", found.test or "not revealed"),
+                    ("about", escape(manifest.summary)),
+                ),
+            )
+        )
+        session.out.print(windows(calendar(found), now))
+
+    session.emit(value, show_all)
+
+
+@command(app, "list", "danku challenge list")
+def list_(session: Session) -> None:
+    """List the challenges on this ledger."""
+    from rich.markup import escape
+
+    from danku.cli.render import amount, moment, short, table
+    from danku.roles.names import name_of
+    from danku.roles.stages import stage_of
+
+    now = session.workspace.ledger.time()
+    challenges = session.workspace.state().challenges.values()
+    names = {item.id: name_of(session.workspace, item.id) for item in challenges}
+    value = [
+        {
+            "challenge": item.id,
+            "name": names[item.id],
+            "stage": stage_of(item, now),
+            "pot": str(item.terms.reward.pot),
+            "submit_until": item.windows.submit,
+            "submissions": len(item.submissions),
+        }
+        for item in challenges
+    ]
+    rows = [
+        (
+            escape(names[item.id]) or "?",
+            short(item.id),
+            stage_of(item, now),
+            amount(item.terms.reward.pot),
+            moment(item.windows.submit),
+            str(len(item.submissions)),
+        )
+        for item in challenges
+    ]
+    columns = ("name", "id", "stage", "pot", "submit until", "submissions")
+    session.emit(value, lambda: session.out.print(table("", columns, rows)))

@@ -1,0 +1,142 @@
+"""`danku advance`, `board`, `verify` and `claim`: what every role does."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from danku.cli.session import Session, command
+
+ChallengeName = Annotated[str, typer.Argument(help="A challenge's name or id.")]
+
+
+def advance(session: Session, challenge: ChallengeName) -> None:
+    """Do whatever is due now for your key, whatever its role; exit 4 if nothing is."""
+    from danku.errors import NotYet
+    from danku.roles.duties import advance as advance_all
+
+    found = session.challenge(challenge)
+    with session.progress() as progress:
+        done = advance_all(
+            session.workspace,
+            session.key,
+            found,
+            progress,
+            lambda duty: session.say(f"{duty.name}: {duty.what}"),
+        )
+    if not done:
+        raise NotYet(
+            f"nothing is due for {session.key.address} in {challenge}",
+            fix=f"danku status {challenge} shows what comes and when",
+        )
+    value = {"challenge": found.id, "done": [duty.name for duty in done]}
+    names = ", ".join(duty.name for duty in done)
+    session.emit(value, lambda: session.out.print(f"done: {names}"))
+
+
+def board(session: Session, challenge: ChallengeName) -> None:
+    """Show the leaderboard."""
+    from danku.cli.render import leaderboard
+    from danku.roles.board import board as read_board
+
+    read = read_board(session.workspace, session.challenge(challenge))
+
+    def show() -> None:
+        session.out.print(leaderboard(read))
+        session.out.print(f"stage: {read.stage}" + (f"; {read.settled}" if read.settled else ""))
+
+    session.emit(read.plain(), show)
+
+
+def verify(
+    session: Session,
+    challenge: ChallengeName,
+    head: Annotated[
+        str | None,
+        typer.Option("--head", metavar="HASH", help="A ledger head that you noted earlier."),
+    ] = None,
+) -> None:
+    """Verify everything from the public record alone, in numbered steps; exit 7 if one fails."""
+    from danku.cli.render import verification
+    from danku.errors import VerificationFailed
+    from danku.evaluation.worker import Worker
+    from danku.roles.auditor import verify as verify_challenge
+
+    identity = _identity(session, challenge)
+    with session.progress() as progress:
+        report = verify_challenge(
+            session.workspace, identity, head=head, worker=Worker, progress=progress
+        )
+    value = {
+        "challenge": report.challenge,
+        "ok": report.ok,
+        "steps": [
+            {"number": step.number, "name": step.name, "ok": step.ok, "detail": step.detail}
+            for step in report.steps
+        ],
+        "ledger_head": report.head,
+        "lines": report.lines,
+    }
+
+    def show() -> None:
+        session.out.print(verification(report))
+        if report.ok:
+            session.out.print(f"[bold green]verified[/]; head {report.head}")
+            session.say("note the head: danku verify --head HASH proves later that it still stands")
+
+    session.emit(value, show)
+    if not report.ok:
+        failed = next(step for step in report.steps if step.ok is False)
+        error = VerificationFailed(
+            f"step {failed.number} ({failed.name}) failed: {failed.detail}",
+            fix="get the public record from somebody else, and ask who changed this one",
+        )
+        if session.json:
+            raise typer.Exit(error.exit_code)
+        raise error
+
+
+def _identity(session: Session, challenge: str) -> str:
+    """The id that an argument means, even where the ledger is too broken to look names up."""
+    from danku.roles.names import resolve
+
+    if challenge.startswith("0x") and len(challenge) == 66:
+        return challenge.lower()
+    return resolve(session.workspace, challenge)
+
+
+def claim(session: Session) -> None:
+    """Withdraw everything owed to your key: payouts, deposits and credits."""
+    from danku.cli.render import amount
+    from danku.errors import NotYet
+    from danku.roles.claims import claim_all
+
+    taken = claim_all(session.workspace, session.key)
+    if not taken:
+        raise NotYet(
+            f"nothing is owed to {session.key.address}",
+            fix="danku status shows what is owed, and when challenges are settled",
+        )
+    total = sum(item.amount for item in taken)
+    balance = session.workspace.ledger.balance(session.key.address)
+    value = {
+        "claimed": [{"what": item.what, "amount": str(item.amount)} for item in taken],
+        "total": str(total),
+        "balance": str(balance),
+    }
+
+    def show() -> None:
+        for item in taken:
+            session.out.print(f"{item.what}: {amount(item.amount)}")
+        session.out.print(f"claimed {amount(total)}; balance {amount(balance)}")
+
+    session.emit(value, show)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the top level."""
+    command(app, "advance", "danku advance breast-cancer --as alice")(advance)
+    command(app, "board", "danku board breast-cancer")(board)
+    command(app, "verify", "danku verify breast-cancer")(verify)
+    command(app, "claim", "danku claim --as alice")(claim)

@@ -1,0 +1,58 @@
+"""`danku data`: the public data of a challenge, verified before it is written."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from danku.cli.session import Session, command
+
+app = typer.Typer(name="data", help="Public data of challenges.", no_args_is_help=True)
+
+
+class Part(StrEnum):
+    train = "train"
+    test = "test"
+
+
+@command(app, "pull", "danku data pull breast-cancer --to train.npz")
+def pull(
+    session: Session,
+    challenge: Annotated[str, typer.Argument(help="A challenge's name or id.")],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="File to write: .npz, .csv or .safetensors.")
+    ] = None,
+    part: Annotated[Part, typer.Option("--part", help="Which part.")] = Part.train,
+) -> None:
+    """Fetch the revealed data, check every group against the ledger, and write it to a file."""
+    from danku.roles.evidence import fetch_rows
+    from danku.roles.pull import write_rows
+
+    found = session.challenge(challenge)
+    manifest = session.workspace.manifest(found)
+    target = to or Path(f"{manifest.name}-{part.value}.npz")
+    with session.progress() as progress:
+        rows = fetch_rows(session.workspace, found, manifest, part.value, progress)
+        write_rows(target, rows, manifest)
+    value = {
+        "file": str(target),
+        "part": part.value,
+        "rows": len(rows.target),
+        "row_shape": list(manifest.model.shape),
+        "columns": list(manifest.data.columns),
+        "classes": list(manifest.model.classes),
+    }
+
+    def show() -> None:
+        session.out.print(f"{target}: {len(rows.target)} rows, verified against the data root")
+        session.say("arrays: features, target" + _meaning(list(manifest.model.classes)))
+
+    session.emit(value, show)
+
+
+def _meaning(classes: list[str]) -> str:
+    named = ", ".join(f"{index} = {name}" for index, name in enumerate(classes[:12]))
+    return f" (target: {named})" if named else ""

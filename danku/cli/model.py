@@ -1,0 +1,215 @@
+"""`danku model`: what a submitter does."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from danku.cli.challenge import receipt_value
+from danku.cli.session import Session, command
+
+app = typer.Typer(name="model", help="Check, score, submit and open models.", no_args_is_help=True)
+
+ChallengeName = Annotated[str, typer.Argument(help="A challenge's name or id.")]
+ModelFile = Annotated[Path, typer.Argument(help="An ONNX file.", metavar="MODEL")]
+
+
+class Part(StrEnum):
+    train = "train"
+    test = "test"
+
+
+class Runtime(StrEnum):
+    exact = "exact"
+    onnxruntime = "onnxruntime"
+
+
+@command(app, "check", "danku model check breast-cancer model.onnx")
+def check(session: Session, challenge: ChallengeName, model: ModelFile) -> None:
+    """Run the very admission that validators run, and show the cost against the limits."""
+    from danku.cli.render import table
+    from danku.roles.rehearsal import check_model
+    from danku.roles.submitter import read_model
+
+    manifest = session.workspace.manifest(session.challenge(challenge))
+    data = read_model(model, manifest.evaluation.limits.model_bytes)
+    costs = check_model(data, manifest)
+    value = {
+        "admitted": True,
+        "profile": manifest.evaluation.profile,
+        "cost": {item.name: item.value for item in costs},
+        "limits": {item.name: item.limit for item in costs},
+    }
+    rows = [
+        (item.name, f"{item.value:,}", f"{item.limit:,}", f"{100 * item.value / item.limit:.2f} %")
+        for item in costs
+    ]
+
+    def show() -> None:
+        session.out.print(f"[green]admitted[/] by {manifest.evaluation.profile}")
+        columns = ("cost of a batch", "value", "limit", "used")
+        session.out.print(table("", columns, rows))
+        session.say(f"next: danku model score {challenge} {model}")
+
+    session.emit(value, show)
+
+
+@command(app, "score", "danku model score breast-cancer model.onnx")
+def score(
+    session: Session,
+    challenge: ChallengeName,
+    model: ModelFile,
+    part: Annotated[Part, typer.Option("--part", help="Score on this public part.")] = Part.train,
+    runtime: Annotated[
+        Runtime, typer.Option("--runtime", help="onnxruntime is a fast preview, not what counts.")
+    ] = Runtime.exact,
+) -> None:
+    """Score a model on public data with the validators' own evaluator."""
+    from danku.evaluation.metrics import metric
+    from danku.roles.board import decimal
+    from danku.roles.evidence import fetch_rows
+    from danku.roles.rehearsal import preview, rehearse
+    from danku.roles.submitter import read_model
+
+    found = session.challenge(challenge)
+    manifest = session.workspace.manifest(found)
+    data = read_model(model, manifest.evaluation.limits.model_bytes)
+    with session.progress() as progress:
+        rows = fetch_rows(session.workspace, found, manifest, part.value, progress)
+        run = rehearse if runtime is Runtime.exact else preview
+        points = run(data, rows, manifest)
+    passes = metric(manifest.evaluation.metric).passes(points, manifest.evaluation.threshold)
+    value = {
+        "metric": manifest.evaluation.metric,
+        "score": decimal(points),
+        "threshold": decimal(manifest.evaluation.threshold),
+        "passes": passes,
+        "part": part.value,
+        "runtime": runtime.value,
+    }
+
+    def show() -> None:
+        session.out.print(f"{manifest.evaluation.metric} {decimal(points)} on {part.value} data")
+        side = "[green]passes[/]" if passes else "[yellow]does not pass[/]"
+        session.out.print(f"{side} the threshold {decimal(manifest.evaluation.threshold)}")
+        session.say(f"next: danku model submit {challenge} {model}")
+
+    session.emit(value, show)
+
+
+@command(app, "submit", "danku model submit breast-cancer model.onnx --as alice")
+def submit(
+    session: Session,
+    challenge: ChallengeName,
+    model: ModelFile,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Submit even what the dry run rejects.")
+    ] = False,
+) -> None:
+    """Commit to a model; nobody can read it before you open it."""
+    from danku.cli.render import amount, moment
+    from danku.roles import submitter
+    from danku.roles.rehearsal import check_model
+
+    found = session.challenge(challenge)
+    manifest = session.workspace.manifest(found)
+    data = submitter.read_model(model, manifest.evaluation.limits.model_bytes)
+    if not unchecked:
+        check_model(data, manifest)
+    reward = found.terms.reward
+    session.confirm(f"lock up the bond of {reward.submission_bond:,} and pay {reward.entry_fee:,}?")
+    receipt = submitter.submit(session.workspace, session.key, found.id, data)
+    after = session.workspace.challenge(found.id)
+    own = submitter.own_submissions(after, session.key.address)
+    left = reward.max_submissions - len(own)
+    value = {
+        "challenge": found.id,
+        "submission": own[-1].number,
+        "commitment": own[-1].commitment,
+        "remaining": left,
+        "open_from": found.windows.submit,
+        "open_until": found.windows.open,
+        **receipt_value(receipt),
+    }
+
+    def show() -> None:
+        session.out.print(f"submission {own[-1].number} is committed; {left} left for you")
+        opens, closes = moment(found.windows.submit), moment(found.windows.open)
+        session.say(f"open it between {opens} and {closes}: danku model open {challenge}")
+        session.say(f"who forgets loses the bond of {amount(reward.submission_bond)}")
+
+    session.emit(value, show)
+
+
+@command(app, "open", "danku model open breast-cancer --as alice")
+def open_(
+    session: Session,
+    challenge: ChallengeName,
+    submission: Annotated[
+        int | None, typer.Option("--submission", help="Only this one; else all of yours.")
+    ] = None,
+) -> None:
+    """Publish your committed models and open their commitments."""
+    from danku.roles import submitter
+
+    found = session.challenge(challenge)
+    if submission is None:
+        receipts = submitter.open_all(session.workspace, session.key, found.id)
+    else:
+        receipts = [submitter.open_submission(session.workspace, session.key, found.id, submission)]
+    value = {"challenge": found.id, "opened": [receipt_value(item) for item in receipts]}
+    session.emit(value, lambda: session.out.print(f"{len(receipts)} submission(s) opened"))
+
+
+@command(app, "list", "danku model list breast-cancer --as alice")
+def list_(session: Session, challenge: ChallengeName) -> None:
+    """List your submissions, and how many you have left."""
+    from danku.cli.render import moment, table
+    from danku.roles.board import board
+    from danku.roles.submitter import own_submissions
+
+    found = session.challenge(challenge)
+    lines = [
+        line for line in board(session.workspace, found).lines if line.submitter == session.address
+    ]
+    reward = found.terms.reward
+    left = reward.max_submissions - len(own_submissions(found, session.address))
+    value = {
+        "submissions": [
+            {
+                "submission": line.submission,
+                "status": line.status,
+                "rank": line.rank,
+                "score": line.score,
+                "reason": line.reason,
+                "time": line.time,
+            }
+            for line in lines
+        ],
+        "remaining": left,
+        "submit_until": found.windows.submit,
+    }
+    rows = [
+        (
+            str(line.submission),
+            line.status,
+            str(line.rank or "–"),
+            line.score or "–",
+            moment(line.time),
+            line.reason,
+        )
+        for line in lines
+    ]
+
+    def show() -> None:
+        columns = ("submission", "status", "rank", "score", "committed", "reason")
+        session.out.print(table("", columns, rows))
+        until = moment(found.windows.submit)
+        session.out.print(
+            f"{left} of {reward.max_submissions} left, until {until}; none comes back"
+        )
+
+    session.emit(value, show)

@@ -1,0 +1,188 @@
+"""`danku status`: where challenges stand, and the exact next command for each key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from danku.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from danku.protocol.state import Challenge
+    from danku.roles.duties import Duty
+
+OptionalChallenge = Annotated[
+    str | None, typer.Argument(help="A challenge's name or id; else all.")
+]
+
+
+def _own_addresses(session: Session) -> dict[str, str]:
+    """Addresses of the keys that `--as` means, or of all keys here, with their names."""
+    from danku.cli.unlock import address_of_key
+    from danku.crypto.keystore import listing
+
+    files = {file.address: file.name for file in listing(session.workspace.keys) if file.address}
+    if session.key_name is None and files:
+        return files
+    address = address_of_key(session.workspace.keys, session.key_name)
+    return {address: files.get(address, address)}
+
+
+def _duty_value(duty: Duty, name: str, command_line: str, now: int) -> dict[str, Any]:
+    return {
+        "key": name,
+        "step": duty.name,
+        "what": duty.what,
+        "due": duty.due(now),
+        "opens": duty.opens,
+        "closes": duty.closes,
+        "cost_of_missing": duty.cost,
+        "command": command_line,
+    }
+
+
+def _status_of(session: Session, challenge: Challenge, keys: dict[str, str]) -> dict[str, Any]:
+    from danku.roles.duties import duties
+    from danku.roles.names import name_of
+    from danku.roles.stages import stage_of
+
+    now = session.workspace.ledger.time()
+    state = session.workspace.state()
+    name = name_of(session.workspace, challenge.id) or challenge.id
+    steps = [
+        _duty_value(duty, key, f"danku advance {name} --as {key}", now)
+        for address, key in keys.items()
+        for duty in duties(state, challenge, address, now)
+    ]
+    if challenge.settlement is None and challenge.train and now < challenge.windows.submit:
+        steps += _entry_steps(challenge, name, keys)
+    reward = challenge.terms.reward
+    return {
+        "challenge": challenge.id,
+        "name": name,
+        "stage": stage_of(challenge, now),
+        "time": now,
+        "settled": challenge.settlement.reason if challenge.settlement else None,
+        "submissions": len(challenge.submissions),
+        "opened": challenge.opened,
+        "remaining": {
+            key: reward.max_submissions - challenge.counts.get(address, 0)
+            for address, key in keys.items()
+        },
+        "next": steps,
+    }
+
+
+def _entry_steps(challenge: Challenge, name: str, keys: dict[str, str]) -> list[dict[str, Any]]:
+    judges = (challenge.organizer, *challenge.terms.panel.members)
+    limit = challenge.terms.reward.max_submissions
+    return [
+        {
+            "key": key,
+            "step": "submit",
+            "what": f"enter a model; {limit - challenge.counts.get(address, 0)} left",
+            "due": True,
+            "opens": challenge.created,
+            "closes": challenge.windows.submit,
+            "cost_of_missing": "",
+            "command": f"danku model submit {name} MODEL.onnx --as {key}",
+        }
+        for address, key in keys.items()
+        if address not in judges and challenge.counts.get(address, 0) < limit
+    ]
+
+
+def _show_challenge(session: Session, value: dict[str, Any], challenge: Challenge) -> None:
+    from rich.markup import escape
+
+    from danku.cli.render import windows
+    from danku.roles.stages import calendar
+
+    session.out.print(
+        f"[bold]{escape(value['name'])}[/]  stage: [bold]{value['stage']}[/]  "
+        f"{value['submissions']} submission(s), {value['opened']} opened"
+    )
+    if value["settled"]:
+        session.out.print(f"settled: {escape(value['settled'])}")
+    else:
+        session.out.print(windows(calendar(challenge), value["time"]))
+
+
+def _show_balances(session: Session, owed: dict[str, int], balances: dict[str, str]) -> None:
+    from rich.markup import escape
+
+    from danku.cli.render import amount, table
+
+    rows = [
+        (escape(name), amount(int(balances[name])), amount(total)) for name, total in owed.items()
+    ]
+    session.out.print(table("", ("key", "balance", "owed"), rows))
+
+
+def _show_step(session: Session, step: dict[str, Any], now: int) -> None:
+    from rich.markup import escape
+
+    from danku.cli.render import relative
+
+    who, what = escape(step["key"]), step["what"]
+    if step["due"]:
+        closes = f", closes {relative(step['closes'], now)}" if step["closes"] else ""
+        session.out.print(f"[green]now[/]    {who}: {what}{closes}")
+        session.out.print(f"       [bold]{escape(step['command'])}[/]")
+    else:
+        when = f"{relative(step['opens'], now)}, closes {relative(step['closes'], now)}"
+        session.out.print(f"[dim]later[/]  {who}: {what}, opens {when}")
+    if step["cost_of_missing"]:
+        session.out.print(f"       [dim]a miss costs {step['cost_of_missing']}[/]")
+
+
+def _show_next(session: Session, statuses: list[dict[str, Any]], owed: dict[str, int]) -> None:
+    from rich.markup import escape
+
+    steps = [(step, item["time"]) for item in statuses for step in item["next"]]
+    for step, now in sorted(steps, key=lambda pair: (pair[0]["due"], -pair[0]["opens"])):
+        _show_step(session, step, now)
+    for name, total in owed.items():
+        if total:
+            session.out.print(f"[green]now[/]    {escape(name)}: take out what is owed")
+            session.out.print(f"       [bold]danku claim --as {escape(name)}[/]")
+
+
+def status(session: Session, challenge: OptionalChallenge = None) -> None:
+    """Show stage, deadlines, and what each of your keys can do now, as the exact next command."""
+    from danku.roles.claims import owed_to
+
+    keys = _own_addresses(session)
+    state = session.workspace.state()
+    found = [session.challenge(challenge)] if challenge else list(state.challenges.values())
+    shown = [item for item in found if challenge or item.settlement is None or len(found) == 1]
+    statuses = [_status_of(session, item, keys) for item in shown]
+    owed = {
+        name: sum(item.amount for item in owed_to(session.workspace, address))
+        for address, name in keys.items()
+    }
+    balances = {
+        name: str(session.workspace.ledger.balance(address)) for address, name in keys.items()
+    }
+    value = {
+        "challenges": statuses,
+        "owed": {name: str(total) for name, total in owed.items()},
+        "balances": balances,
+        "ledger_head": session.workspace.ledger.head(),
+    }
+
+    def show() -> None:
+        for item, found_challenge in zip(statuses, shown, strict=True):
+            _show_challenge(session, item, found_challenge)
+        if not shown:
+            session.out.print("no challenge goes on here; danku challenge list shows all")
+        _show_balances(session, owed, balances)
+        _show_next(session, statuses, owed)
+
+    session.emit(value, show)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the top level."""
+    command(app, "status", "danku status breast-cancer")(status)

@@ -1,0 +1,1 @@
+"""The demonstration: a whole competition on real data in a throw-away sandbox."""

@@ -1,0 +1,57 @@
+"""Who plays in the demo: each with a key, a workspace and a private folder of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from danku.crypto.signatures import PrivateKey
+from danku.roles.setup import make_workspace
+from danku.roles.workspace import Workspace
+
+ROLES = {
+    "organizer": "has the data and the prize",
+    "ada": "submitter, trains a neural network",
+    "ben": "submitter, trains a logistic regression on ten columns",
+    "cleo": "submitter, trains one on a single column",
+    "dan": "submitter, trains one on two other columns",
+    "mallory": "copies Ada's commitment",
+    "eve": "enters a leaked copy of Ada's model file",
+    "oscar": "enters a broken model",
+    "validator-1": "evaluates and votes",
+    "validator-2": "evaluates and votes",
+    "validator-3": "votes for a result of its own making",
+}
+SUBMITTERS = ("ada", "ben", "cleo", "dan")
+VALIDATORS = ("validator-1", "validator-2", "validator-3")
+
+
+@dataclass(frozen=True)
+class Actor:
+    """One participant; nothing but the public folder is shared between actors."""
+
+    name: str
+    key: PrivateKey
+    workspace: Workspace
+
+    @property
+    def address(self) -> str:
+        return self.key.address
+
+    @property
+    def balance(self) -> int:
+        return self.workspace.ledger.balance(self.address)
+
+
+def assemble(root: Path) -> dict[str, Actor]:
+    """The cast, with a fresh sandbox ledger in the organizer's workspace."""
+    cast: dict[str, Actor] = {}
+    public: Path | None = None
+    for name in ROLES:
+        if public is None:
+            workspace = make_workspace(root / name, sandbox=True, play_money=2_000_000)
+            public = workspace.public
+        else:
+            workspace = make_workspace(root / name, join=public)
+        cast[name] = Actor(name, PrivateKey.generate(), workspace)
+    return cast

@@ -1,0 +1,185 @@
+"""What a validator concludes of a challenge: the result, the payouts, and the ballot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from danku.crypto.hashing import keccak, to_hex
+from danku.crypto.merkle import PayoutTree
+from danku.errors import DataError, StorageError
+from danku.mechanisms import Ranked, prizes
+from danku.mechanisms.settlement import Entry, settle
+from danku.protocol import money
+from danku.protocol.actions import Ballot
+from danku.protocol.manifest import Manifest
+from danku.protocol.records import encode
+from danku.protocol.result import Finding, Result, rank, result_digest
+from danku.protocol.state import Challenge, Opening
+from danku.protocol.types import ZERO_ADDRESS, ZERO_DIGEST, Address, Amount, Score
+from danku.roles.evidence import Rows, gather_evidence
+from danku.roles.progress import Progress, quiet
+from danku.roles.workspace import Workspace
+from danku.storage.port import BlobTooLarge
+
+if TYPE_CHECKING:
+    from danku.evaluation.worker import Worker
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """One validator's conclusion, ready to be voted."""
+
+    result: Result
+    payouts: tuple[tuple[Address, int], ...]
+    ballot: Ballot
+
+    @property
+    def data(self) -> bytes:
+        """The result's canonical bytes."""
+        return encode(self.result)
+
+
+def fetch_model(workspace: Workspace, opening: Opening, manifest: Manifest) -> bytes | Finding:
+    """An opened model's bytes, or why there is nothing to evaluate."""
+    limit = manifest.evaluation.limits.model_bytes
+    try:
+        data = workspace.store.get(opening.cid, limit)
+    except BlobTooLarge:
+        return Finding("rejected", reason=f"the model is larger than {limit} bytes")
+    except DataError:
+        return Finding("rejected", reason="the CID is not one that stores use")
+    except StorageError:
+        return Finding("unavailable", reason="nobody serves the model")
+    if to_hex(keccak(data)) != opening.model:
+        return Finding("rejected", reason="the bytes at the CID are not the committed model")
+    return data
+
+
+def evaluate_openings(
+    workspace: Workspace,
+    challenge: Challenge,
+    manifest: Manifest,
+    rows: Rows,
+    worker: Worker,
+    progress: Progress = quiet,
+) -> dict[int, Finding]:
+    """Findings of all opened submissions by number; equal models are evaluated once.
+
+    Raises:
+        WorkerFailed: the evaluation did not come to an end; the validator must abstain.
+    """
+    opened = [(entry.number, entry.opening) for entry in challenge.submissions if entry.opening]
+    known: dict[tuple[str, str], Finding] = {}
+    findings: dict[int, Finding] = {}
+    for done, (number, opening) in enumerate(opened):
+        progress("evaluating models", done, len(opened))
+        place = (opening.model, opening.cid)
+        if place not in known:
+            model = fetch_model(workspace, opening, manifest)
+            if isinstance(model, bytes):
+                verdict = worker.evaluate(model, rows.features, rows.target, manifest)
+                model = Finding(verdict.status, Score(verdict.score), verdict.reason)
+            known[place] = model
+        findings[number] = known[place]
+    progress("evaluating models", len(opened), len(opened))
+    return findings
+
+
+def payouts_of(
+    challenge: Challenge, manifest: Manifest, result: Result
+) -> tuple[tuple[Address, int], ...]:
+    """Who gets how much out of what the outcome divides: prizes, bonds and forfeits by address."""
+    from danku.evaluation.metrics import metric
+
+    statuses = {row.submission: row.status for row in result.rows}
+    entries = [
+        Entry(
+            entry.number,
+            entry.submitter,
+            statuses.get(entry.number, "unopened"),
+        )
+        for entry in challenge.submissions
+    ]
+    ranking = [Ranked(row.submission, row.score) for row in result.rows if row.rank]
+    won: dict[int, int] = {}
+    if result.outcome != "void":
+        won = prizes(
+            manifest.mechanism,
+            ranking,
+            challenge.terms.reward.pot,
+            manifest.evaluation.threshold,
+            metric(manifest.evaluation.metric).higher_is_better,
+        )
+    return tuple(
+        settle(
+            result.outcome,
+            entries,
+            won,
+            challenge.terms.reward.submission_bond,
+            money.forfeits(challenge, result.outcome),
+        )
+    )
+
+
+def payout_tree(payouts: tuple[tuple[Address, int], ...]) -> PayoutTree:
+    """The Merkle tree that the ledger pays against: one leaf (index, address, amount) each."""
+    return PayoutTree([(index, *payout) for index, payout in enumerate(payouts)])
+
+
+def ballot_of(
+    challenge: Challenge, result: Result, payouts: tuple[tuple[Address, int], ...]
+) -> Ballot:
+    """The ballot that says a result and its payouts."""
+    first = next((row for row in result.rows if row.rank == 1), None)
+    winner = challenge.submissions[first.submission].submitter if first else ZERO_ADDRESS
+    return Ballot(
+        outcome=result.outcome,
+        result=result_digest(result),
+        payout_root=to_hex(payout_tree(payouts).root) if payouts else ZERO_DIGEST,
+        payout_total=Amount(sum(amount for _, amount in payouts)),
+        winner=winner,
+        score=first.score if first else Score(0),
+    )
+
+
+def conclude(
+    challenge: Challenge,
+    manifest: Manifest,
+    outcome: str,
+    reason: str,
+    findings: Mapping[int, Finding],
+) -> Assessment:
+    """The result, payouts and ballot that follow from findings."""
+    from danku.evaluation.metrics import metric
+
+    higher = metric(manifest.evaluation.metric).higher_is_better
+    result = Result(
+        profile=manifest.evaluation.profile,
+        manifest=challenge.terms.manifest,
+        data_root=challenge.terms.data_root,
+        outcome=outcome,  # type: ignore[arg-type]
+        reason=reason,
+        rows=rank(challenge, findings, higher) if outcome != "void" else (),
+    )
+    payouts = payouts_of(challenge, manifest, result)
+    return Assessment(result, payouts, ballot_of(challenge, result, payouts))
+
+
+def assess(
+    workspace: Workspace, challenge: Challenge, worker: Worker, progress: Progress = quiet
+) -> Assessment:
+    """Fetch, verify and evaluate everything that was opened.
+
+    Raises:
+        WorkerFailed: the evaluation did not come to an end; the validator must abstain.
+    """
+    manifest = workspace.manifest(challenge)
+    evidence = gather_evidence(workspace, challenge, manifest, progress)
+    findings: dict[int, Finding] = {}
+    if evidence.rows is not None:
+        findings = evaluate_openings(
+            workspace, challenge, manifest, evidence.rows, worker, progress
+        )
+    return conclude(challenge, manifest, evidence.outcome, evidence.reason, findings)

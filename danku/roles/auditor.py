@@ -1,0 +1,345 @@
+"""What anyone can do: verify a challenge from the public record alone, trusting nobody.
+
+The steps, in order; each ends the verification if it fails, since later ones build on it:
+
+1. journal: hash chain, signatures, nonces, times and every rule, replayed from the genesis; the
+   head that the verifier noted stands in it.
+2. terms: the manifest is the one whose digest the terms hold.
+3. seed: openings match their commitments; the seed and the partition follow from them.
+4. train data: groups, nonces and Merkle proofs lead to the data root that came before the seed.
+5. models: openings match their commitments, bytes match their CIDs and digests.
+6. test data: as 4, for the groups that were kept back.
+7. votes: two thirds of the seats said what was decided, and the result they published says it.
+8. evaluation: every model is evaluated again; the result has the same bytes.
+9. payouts: the decided payout list follows from the result and the terms.
+10. money: nothing was created or lost, and the learning link follows from the one before.
+
+What a verifier must still do: note heads over time, or ask others for theirs, since nobody can
+see from a hash chain alone that its end was cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from danku.crypto.commitments import seed_commitment, submission_commitment
+from danku.crypto.hashing import from_hex, keccak, to_hex
+from danku.errors import DankuError, DataError, StorageError, VerificationFailed
+from danku.ledger.embedded.verification import JournalReport, verify_journal
+from danku.protocol.actions import Ballot
+from danku.protocol.draw import learning_link, partition, seed_of
+from danku.protocol.finality import decision
+from danku.protocol.manifest import Manifest
+from danku.protocol.records import encode
+from danku.protocol.result import RESULT_BYTES, Result, Status
+from danku.protocol.rules import find
+from danku.protocol.state import Challenge, CommittedVote, State
+from danku.protocol.terms import terms_digest
+from danku.protocol.types import ZERO_DIGEST, Digest
+from danku.roles.assessment import Assessment, conclude, evaluate_openings, fetch_model
+from danku.roles.claims import decided_result
+from danku.roles.evidence import Evidence, Part, fetch_rows, gather_evidence, group_indices
+from danku.roles.progress import Progress, quiet
+from danku.roles.workspace import Workspace
+from danku.storage.port import Corrupt
+
+if TYPE_CHECKING:
+    from danku.evaluation.worker import Worker
+
+
+@dataclass(frozen=True)
+class Step:
+    """One numbered step; ``ok`` is None where it was not reached."""
+
+    number: int
+    name: str
+    ok: bool | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All steps; ``head`` is worth noting for the next verification."""
+
+    challenge: Digest
+    steps: tuple[Step, ...]
+    head: Digest
+    lines: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether every step held; none reached is not a success."""
+        return bool(self.steps) and all(step.ok is True for step in self.steps)
+
+
+class Mismatch(VerificationFailed):
+    """Two things in the public record that must agree do not."""
+
+
+def _agree(found: object, expected: object, what: str) -> None:
+    if found != expected:
+        raise Mismatch(f"{what}: found {found}, expected {expected}")
+
+
+@dataclass
+class Audit:
+    """What the steps learn from one another."""
+
+    workspace: Workspace
+    challenge_id: Digest
+    noted_head: Digest | None
+    worker: Callable[[], Worker]
+    progress: Progress
+    journal: JournalReport = field(init=False)
+    challenge: Challenge = field(init=False)
+    manifest: Manifest = field(init=False)
+    result: Result | None = None
+
+    @property
+    def state(self) -> State:
+        return self.journal.state
+
+    @property
+    def ballot(self) -> Ballot | None:
+        """The decided ballot, if a committee decided."""
+        return self.challenge.settlement.ballot if self.challenge.settlement else None
+
+    def check_journal(self) -> str:
+        self.journal = verify_journal(
+            self.workspace.journal,
+            head=self.noted_head,
+            clock=self.workspace.clock,
+            progress=lambda done, total: self.progress("replaying the journal", done, total),
+        )
+        self.workspace.ledger.head()
+        self.challenge = find(self.state, self.challenge_id)
+        return self._journal_detail()
+
+    def _journal_detail(self) -> str:
+        report, details = self.journal, []
+        details.append(f"{report.lines} lines, signed by {report.signers} keys")
+        if report.later is not None:
+            details.append(f"the noted head is {report.later} lines back")
+        if report.genesis.sequencer is None:
+            details.append("times are asserted by the writers")
+        if report.genesis.sandbox:
+            details.append("a sandbox: money and stake have no force")
+        return "; ".join(details)
+
+    def check_terms(self) -> str:
+        self.manifest = self.workspace.manifest(self.challenge)
+        _agree(self.challenge.terms_digest, terms_digest(self.challenge.terms), "terms digest")
+        return f"the manifest and terms {self.challenge.terms_digest[:18]}…"
+
+    def check_seed(self) -> str:
+        challenge = self.challenge
+        openings = [(challenge.organizer, challenge.seed_commitment, challenge.seed_secret)]
+        for item in challenge.contributions:
+            openings.append((item.contributor, item.commitment, item.secret))
+        for contributor, commitment, secret in openings:
+            if secret is not None:
+                opened = seed_commitment(from_hex(challenge.id), contributor, from_hex(secret))
+                _agree(to_hex(opened), commitment, f"seed commitment of {contributor}")
+        if challenge.seed is None:
+            return "the seed is not drawn yet"
+        secrets = [secret for _, _, secret in openings if secret is not None]
+        if challenge.terms.seed_source == "contributions":
+            _agree(seed_of(challenge.id, secrets, None), challenge.seed, "seed")
+        test = partition(challenge.seed, challenge.terms.groups, challenge.terms.test_groups)
+        return f"{len(secrets)} secrets, {len(test)} of {challenge.terms.groups} groups are test"
+
+    def _check_data(self, part: Part, excused: bool) -> str:
+        try:
+            rows = fetch_rows(self.workspace, self.challenge, self.manifest, part, self.progress)
+        except (DataError, StorageError) as error:
+            if excused:
+                return f"not usable, as the committee found: {error.what}"
+            raise
+        groups = len(group_indices(self.challenge, part))
+        return f"{groups} groups, {len(rows.target)} rows lead to the data root"
+
+    def check_train(self) -> str:
+        if self.challenge.train is None:
+            return "not revealed"
+        return self._check_data("train", bool(self.ballot and self.ballot.outcome == "void"))
+
+    def check_models(self) -> str:
+        challenge, served, missing = self.challenge, 0, []
+        statuses: dict[int, Status] = {}
+        if self.ballot is not None:
+            with suppress(DankuError):  # step 7 fails where it cannot be had
+                result = decided_result(self.workspace, challenge)
+                statuses = {row.submission: row.status for row in result.rows}
+        for entry in challenge.submissions:
+            opening = entry.opening
+            if opening is None:
+                continue
+            commitment = submission_commitment(
+                from_hex(challenge.id),
+                entry.submitter,
+                from_hex(opening.model),
+                opening.cid,
+                from_hex(opening.salt),
+            )
+            what = f"commitment of submission {entry.number}"
+            _agree(to_hex(commitment), entry.commitment, what)
+            self._refuse_corrupt(opening.cid)
+            model = fetch_model(self.workspace, opening, self.manifest)
+            if isinstance(model, bytes):
+                served += 1
+                continue
+            missing.append(entry.number)
+            if statuses.get(entry.number) in ("ranked", "duplicate"):
+                raise Mismatch(f"submission {entry.number} was scored, but {model.reason}")
+        detail = f"{challenge.opened} of {len(challenge.submissions)} opened, {served} served"
+        return detail + (f"; without its model: {missing}" if missing else "")
+
+    def _refuse_corrupt(self, cid: str) -> None:
+        try:
+            self.workspace.store.get(cid, self.manifest.evaluation.limits.model_bytes)
+        except Corrupt:
+            raise
+        except (DataError, StorageError):
+            return
+
+    def check_test(self) -> str:
+        if self.challenge.test is None:
+            return "not revealed"
+        fallback = bool(self.ballot and self.ballot.outcome != "test")
+        return self._check_data("test", fallback)
+
+    def check_votes(self) -> str:
+        challenge, opened = self.challenge, 0
+        for number, found in sorted(challenge.rounds.items()):
+            for member, vote in found.votes.items():
+                if vote.ballot is not None:
+                    opened += 1
+                    self._check_vote(number, member, vote, vote.ballot)
+        settlement = challenge.settlement
+        if settlement is None or settlement.ballot is None:
+            return f"{opened} opened votes; no committee decision"
+        self.result = decided_result(self.workspace, challenge)
+        decided = decision(challenge, settlement.round)
+        _agree(decided, (settlement.ballot, settlement.majority), "decision")
+        return f"{opened} opened votes; {settlement.reason}"
+
+    def _check_vote(self, number: int, member: str, vote: CommittedVote, ballot: Ballot) -> None:
+        try:
+            data = self.workspace.store.get(vote.cid or "", RESULT_BYTES)
+        except Corrupt:
+            raise
+        except (DataError, StorageError):
+            return
+        digest = to_hex(keccak(data))
+        majority = self.challenge.settlement.majority if self.challenge.settlement else ()
+        if member in majority:
+            _agree(digest, ballot.result, f"result published by {member} in round {number}")
+
+    def check_evaluation(self) -> str:
+        if self.ballot is None:
+            return "no decided result to compare with"
+        evidence = gather_evidence(self.workspace, self.challenge, self.manifest, self.progress)
+        _agree(evidence.outcome, self.ballot.outcome, "outcome")
+        assessment = self._evaluate(evidence)
+        if self.result is None or assessment.data != encode(self.result):
+            raise Mismatch("evaluating again gives another result than the committee decided")
+        _agree(assessment.ballot.result, self.ballot.result, "result digest")
+        self._assessment = assessment
+        return f"{len(self.result.rows)} models give the decided result {self.ballot.result[:18]}…"
+
+    def _evaluate(self, evidence: Evidence) -> Assessment:
+        findings = {}
+        if evidence.rows is not None:
+            with self.worker() as worker:
+                findings = evaluate_openings(
+                    self.workspace,
+                    self.challenge,
+                    self.manifest,
+                    evidence.rows,
+                    worker,
+                    self.progress,
+                )
+        return conclude(self.challenge, self.manifest, evidence.outcome, evidence.reason, findings)
+
+    def check_payouts(self) -> str:
+        ballot, settlement = self.ballot, self.challenge.settlement
+        if ballot is None or settlement is None:
+            return "no committee decision divides money"
+        _agree(self._assessment.ballot, ballot, "decided ballot")
+        paid = settlement.claimed.bit_count()
+        return f"{len(self._assessment.payouts)} payouts of {ballot.payout_total}, {paid} claimed"
+
+    def check_money(self) -> str:
+        state, challenge = self.state, self.challenge
+        escrow = sum(item.escrow for item in state.challenges.values())
+        held = escrow + sum(state.credits.values()) + sum(state.paid.values())
+        _agree(held, state.received, "money held, credited and paid")
+        settlement = challenge.settlement
+        if settlement is not None and settlement.ballot is not None:
+            ballot = settlement.ballot
+            link = learning_link(
+                settlement.previous_link or ZERO_DIGEST,
+                challenge.id,
+                ballot.result,
+                ballot.winner,
+                ballot.score,
+            )
+            _agree(settlement.link, link, "learning link")
+        credited, paid = sum(state.credits.values()), sum(state.paid.values())
+        return (
+            f"{state.received:,} received = {escrow:,} in escrow + {credited:,} credited "
+            f"+ {paid:,} paid"
+        )
+
+
+STEPS: tuple[tuple[str, Callable[[Audit], str]], ...] = (
+    ("journal", Audit.check_journal),
+    ("terms", Audit.check_terms),
+    ("seed", Audit.check_seed),
+    ("train data", Audit.check_train),
+    ("models", Audit.check_models),
+    ("test data", Audit.check_test),
+    ("votes", Audit.check_votes),
+    ("evaluation", Audit.check_evaluation),
+    ("payouts", Audit.check_payouts),
+    ("money", Audit.check_money),
+)
+
+
+def verify(
+    workspace: Workspace,
+    challenge_id: Digest,
+    *,
+    head: Digest | None = None,
+    worker: Callable[[], Worker],
+    progress: Progress = quiet,
+) -> Report:
+    """Verify a challenge from the public record in the numbered steps above.
+
+    Args:
+        head: a journal head that the verifier noted earlier; the journal must contain it.
+        worker: starts an evaluation worker.
+    """
+    audit = Audit(workspace, challenge_id, head, worker, progress)
+    steps: list[Step] = []
+    failed = False
+    for number, (name, check) in enumerate(STEPS, start=1):
+        if failed:
+            steps.append(Step(number, name, None, "not reached"))
+            continue
+        try:
+            steps.append(Step(number, name, True, check(audit)))
+        except DankuError as error:
+            failed = True
+            detail = error.what + (f" ({error.why})" if error.why else "")
+            steps.append(Step(number, name, False, detail))
+    reached = hasattr(audit, "journal")
+    return Report(
+        challenge_id,
+        tuple(steps),
+        audit.journal.head if reached else ZERO_DIGEST,
+        audit.journal.lines if reached else 0,
+    )

@@ -1,0 +1,126 @@
+"""The leaderboard: every submission in one list; only what a committee ranked can have a rank."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from danku.errors import DankuError
+from danku.protocol.manifest import Manifest
+from danku.protocol.result import Result
+from danku.protocol.state import Challenge
+from danku.protocol.types import SCORE_UNIT, Address, Digest
+from danku.roles.claims import decided_result
+from danku.roles.stages import stage_of
+from danku.roles.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Line:
+    """One submission; ``score`` and ``payout`` are None until a committee has decided."""
+
+    rank: int | None
+    submission: int
+    submitter: Address
+    status: str
+    score: str | None
+    passes: bool | None
+    reason: str
+    model: Digest | None
+    time: int
+
+
+@dataclass(frozen=True)
+class Board:
+    """A challenge's leaderboard."""
+
+    challenge: Digest
+    name: str
+    title: str
+    stage: str
+    metric: str
+    higher_is_better: bool
+    threshold: str
+    outcome: str | None
+    settled: str
+    tie_break: str
+    lines: tuple[Line, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """The board as JSON would have it."""
+        return asdict(self)
+
+
+def decimal(units: int) -> str:
+    """A score in units of 1e-9 as a decimal number with nine places."""
+    sign, size = ("-" if units < 0 else ""), abs(units)
+    return f"{sign}{size // SCORE_UNIT}.{size % SCORE_UNIT:09d}"
+
+
+def board(workspace: Workspace, challenge: Challenge) -> Board:
+    """The leaderboard as the public record has it now.
+
+    Raises:
+        DataError, StorageError: the manifest cannot be had.
+    """
+    from danku.evaluation.metrics import metric
+
+    manifest = workspace.manifest(challenge)
+    result, settled = None, ""
+    if challenge.settlement is not None:
+        settled = challenge.settlement.reason
+        if challenge.settlement.ballot is not None:
+            try:
+                result = decided_result(workspace, challenge)
+            except DankuError as error:
+                settled += f"; {error.what}"
+    return Board(
+        challenge=challenge.id,
+        name=manifest.name,
+        title=manifest.title,
+        stage=stage_of(challenge, workspace.ledger.time()),
+        metric=manifest.evaluation.metric,
+        higher_is_better=metric(manifest.evaluation.metric).higher_is_better,
+        threshold=decimal(manifest.evaluation.threshold),
+        outcome=result.outcome if result else None,
+        settled=settled,
+        tie_break="equal scores: the earlier submission",
+        lines=tuple(_lines(challenge, manifest, result)),
+    )
+
+
+def _lines(challenge: Challenge, manifest: Manifest, result: Result | None) -> list[Line]:
+    from danku.evaluation.metrics import metric
+
+    rows = {row.submission: row for row in result.rows} if result else {}
+    passes = metric(manifest.evaluation.metric).passes
+    lines = []
+    for entry in challenge.submissions:
+        row = rows.get(entry.number)
+        if row is None:
+            status = "opened" if entry.opening else "sealed"
+            if challenge.settlement is not None and entry.opening is None:
+                status = "unopened"
+            reason = "its commitment was not opened in time" if status == "unopened" else ""
+            score = passed = None
+        else:
+            status, reason = row.status, row.reason
+            scored = status in ("ranked", "duplicate")
+            score = decimal(row.score) if scored else None
+            passed = (
+                passes(row.score, manifest.evaluation.threshold) if status == "ranked" else None
+            )
+        lines.append(
+            Line(
+                rank=(row.rank or None) if row else None,
+                submission=entry.number,
+                submitter=entry.submitter,
+                status=status,
+                score=score,
+                passes=passed,
+                reason=reason,
+                model=entry.opening.model if entry.opening else None,
+                time=entry.time,
+            )
+        )
+    return sorted(lines, key=lambda line: (line.rank is None, line.rank or 0, line.submission))

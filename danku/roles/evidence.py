@@ -1,0 +1,133 @@
+"""The public data of a challenge, fetched and verified against the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from danku.crypto.hashing import from_hex
+from danku.dataset.bundle import BUNDLE_BYTES, GroupForm, decode_bundle, verify_bundle
+from danku.dataset.groups import GROUP_BYTES
+from danku.errors import DataError, Rejected, StorageError
+from danku.protocol.actions import Outcome
+from danku.protocol.draw import complement, partition
+from danku.protocol.errors import RULES
+from danku.protocol.manifest import Manifest
+from danku.protocol.state import Challenge
+from danku.protocol.types import Cid
+from danku.roles.progress import Progress, quiet
+from danku.roles.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Part = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Verified rows in ascending group order: features [rows, *shape], target [rows]."""
+
+    features: np.ndarray
+    target: np.ndarray
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an evaluation runs on; ``rows`` is None when the outcome is void."""
+
+    outcome: Outcome
+    reason: str
+    rows: Rows | None
+
+
+def group_indices(challenge: Challenge, part: Part) -> tuple[int, ...]:
+    """The groups that the seed puts into a part, ascending.
+
+    Raises:
+        Rejected: NotDrawn.
+    """
+    if challenge.seed is None:
+        raise Rejected(
+            "NotDrawn",
+            f"the seed of {challenge.id} is not drawn yet",
+            why=RULES["NotDrawn"],
+            fix=f"danku status {challenge.id} shows when it is",
+        )
+    test = partition(challenge.seed, challenge.terms.groups, challenge.terms.test_groups)
+    return test if part == "test" else complement(test, challenge.terms.groups)
+
+
+def bundle_cid(challenge: Challenge, part: Part) -> Cid:
+    """Where the ledger says that a part's bundle is.
+
+    Raises:
+        Rejected: the organizer has not revealed it.
+    """
+    cid = challenge.train if part == "train" else challenge.test
+    if cid is None:
+        raise Rejected(
+            "TrainNotRevealed" if part == "train" else "Early",
+            f"the {part} data of {challenge.id} is not revealed",
+            why="data becomes public when the organizer reveals it in its window",
+            fix=f"danku status {challenge.id} shows when",
+        )
+    return cid
+
+
+def fetch_rows(
+    workspace: Workspace,
+    challenge: Challenge,
+    manifest: Manifest,
+    part: Part,
+    progress: Progress = quiet,
+) -> Rows:
+    """The rows of a revealed part, every group checked against the data root.
+
+    Raises:
+        Rejected: not revealed yet.
+        DataError: the bundle or a group is not what the organizer committed to.
+        StorageError: the bundle or a group cannot be had.
+    """
+    import numpy as np
+
+    bundle = decode_bundle(workspace.store.get(bundle_cid(challenge, part), BUNDLE_BYTES))
+    expected = group_indices(challenge, part)
+    model = manifest.model
+    features, targets = [], []
+    groups = verify_bundle(
+        bundle,
+        challenge=challenge.id,
+        kind=part,
+        data_root=from_hex(challenge.terms.data_root),
+        count=challenge.terms.groups,
+        expected=expected,
+        form=GroupForm(model.dtype, model.shape, len(model.classes)),
+        fetch=lambda cid: workspace.store.get(cid, GROUP_BYTES),
+    )
+    for done, group in enumerate(groups, start=1):
+        features.append(group.features)
+        targets.append(group.target)
+        progress(f"checking {part} groups", done, len(expected))
+    return Rows(np.concatenate(features), np.concatenate(targets))
+
+
+def gather_evidence(
+    workspace: Workspace, challenge: Challenge, manifest: Manifest, progress: Progress = quiet
+) -> Evidence:
+    """What the committee evaluates on: the test data, else the train data, else nothing.
+
+    A train bundle that is invalid or not to be had makes the outcome `void`; a test bundle that is
+    late, invalid or not to be had makes it `train-fallback` (DESIGN.md section 4).
+    """
+    try:
+        train = fetch_rows(workspace, challenge, manifest, "train", progress)
+    except (DataError, StorageError) as error:
+        return Evidence("void", f"train data: {type(error).__name__}", None)
+    if challenge.test is None:
+        return Evidence("train-fallback", "the test data was not revealed in time", train)
+    try:
+        test = fetch_rows(workspace, challenge, manifest, "test", progress)
+    except (DataError, StorageError) as error:
+        return Evidence("train-fallback", f"test data: {type(error).__name__}", train)
+    return Evidence("test", "", test)

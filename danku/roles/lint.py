@@ -1,0 +1,82 @@
+"""`danku challenge check`: what will go wrong in a challenge that the rules would accept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from danku.dataset.lint import Finding, lint_data
+from danku.protocol.rules import check_terms
+from danku.protocol.types import ZERO_ADDRESS
+
+if TYPE_CHECKING:
+    from danku.roles.organizer import Draft
+
+CI_INTERVAL = 3_600
+"""Seconds between two runs of a scheduled CI job, on the usual services."""
+
+REFERENCE_SPEED = 10**9
+"""Multiply-accumulates a second of one slow core, for judging whether votes fit their window."""
+
+
+def lint(draft: Draft) -> list[Finding]:
+    """Everything that is worth mending before `create`; empty if nothing is.
+
+    Raises:
+        Rejected: BadTerms, for terms that no ledger would accept.
+    """
+    check_terms(draft.terms, ZERO_ADDRESS[:-1] + "1")
+    return [
+        *lint_data(
+            draft.table,
+            draft.plan,
+            shuffled=draft.file.data.shuffle,
+            test_groups=draft.terms.test_groups,
+        ),
+        *_windows(draft),
+        *_load(draft),
+        *_panel(draft),
+    ]
+
+
+def _windows(draft: Draft) -> list[Finding]:
+    schedule = draft.terms.schedule
+    return [
+        Finding(
+            "short-window",
+            f"{name} lasts {seconds} s, fewer than four hourly runs of a validator's CI",
+            f"set {name} in [schedule] to 4h or more, unless validators watch all the time",
+        )
+        for name, seconds in (("vote", schedule.vote), ("open_vote", schedule.open_vote))
+        if seconds < 4 * CI_INTERVAL
+    ]
+
+
+def _load(draft: Draft) -> list[Finding]:
+    limits, terms = draft.manifest.evaluation.limits, draft.terms
+    batches = -(-draft.table.rows // draft.manifest.evaluation.batch)
+    work = terms.reward.max_entries * batches * limits.multiply_accumulates
+    seconds = work // REFERENCE_SPEED
+    if seconds <= terms.schedule.vote:
+        return []
+    return [
+        Finding(
+            "heavy-evaluation",
+            f"{terms.reward.max_entries} entries at the limits take {seconds} s on one core at "
+            f"{REFERENCE_SPEED:.0e} multiply-accumulates a second; vote lasts "
+            f"{terms.schedule.vote} s",
+            "lower max_entries, or multiply_accumulates in [evaluation.limits], or lengthen vote",
+        )
+    ]
+
+
+def _panel(draft: Draft) -> list[Finding]:
+    seats = draft.terms.panel.seats
+    if seats >= 3:
+        return []
+    return [
+        Finding(
+            "small-panel",
+            f"{seats} validator(s): one that is silent or wrong leaves no quorum of two thirds",
+            "name at least three addresses in [validators]",
+        )
+    ]

@@ -1,0 +1,107 @@
+"""What a validator does: convene a committee, vote for what it evaluated, open the vote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from danku.crypto.commitments import random_secret, vote_commitment
+from danku.crypto.hashing import from_hex, to_hex
+from danku.protocol.actions import OUTCOMES, Ballot, Convene, OpenVote, Vote
+from danku.protocol.errors import refuse
+from danku.protocol.finality import round_due
+from danku.protocol.manifest import Record
+from danku.protocol.types import ZERO_DIGEST, Digest
+from danku.roles.assessment import Assessment
+from danku.roles.workspace import Workspace
+from danku.storage.cid import cid_of
+
+if TYPE_CHECKING:
+    from danku.crypto.signatures import PrivateKey
+    from danku.ledger.port import Receipt
+
+
+class SealedVote(Record):
+    """What opens a vote."""
+
+    ballot: Ballot
+    salt: Digest
+
+
+def _name(commitment: Digest) -> str:
+    return f"vote-{commitment}.json"
+
+
+def _result_name(commitment: Digest) -> str:
+    return f"vote-{commitment}-result.json"
+
+
+def convene(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> Receipt:
+    """Call the committee of the round that is due.
+
+    Raises:
+        Rejected: by a rule of `convene`.
+    """
+    return workspace.send(key, Convene(challenge_id))
+
+
+def precheck_vote(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> None:
+    """Raise what the rules would say of a vote now, before the work of evaluating.
+
+    Raises:
+        Rejected: by a rule of `vote`.
+    """
+    workspace.precheck(key, Vote(challenge_id, ZERO_DIGEST))
+
+
+def cast_vote(
+    workspace: Workspace, key: PrivateKey, challenge_id: Digest, assessment: Assessment
+) -> Receipt:
+    """Commit to what was evaluated; ballot, salt and result are on the disk before.
+
+    Raises:
+        Rejected: by a rule of `vote`.
+    """
+    precheck_vote(workspace, key, challenge_id)
+    number = round_due(workspace.challenge(challenge_id), workspace.ledger.time())
+    ballot, salt = assessment.ballot, random_secret()
+    commitment = to_hex(
+        vote_commitment(
+            from_hex(challenge_id),
+            number,
+            key.address,
+            OUTCOMES.index(ballot.outcome),
+            from_hex(ballot.result),
+            from_hex(ballot.payout_root),
+            ballot.payout_total,
+            ballot.winner,
+            ballot.score,
+            salt,
+        )
+    )
+    vault = workspace.vault
+    vault.keep(challenge_id, _result_name(commitment), assessment.data)
+    vault.keep_record(challenge_id, _name(commitment), SealedVote(ballot, to_hex(salt)))
+    return workspace.send(key, Vote(challenge_id, commitment))
+
+
+def open_vote(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> Receipt:
+    """Publish the result that was voted for and open the vote.
+
+    Raises:
+        PrivateMissing: the private folder does not hold the vote.
+        Rejected: by a rule of `open_vote`; then nothing was published.
+    """
+    challenge = workspace.challenge(challenge_id)
+    number = round_due(challenge, workspace.ledger.time())
+    votes = challenge.rounds[number].votes if number in challenge.rounds else {}
+    if key.address not in votes:
+        refuse("NotVoted", f"{key.address} committed to no vote in round {number}")
+    commitment = votes[key.address].commitment
+    vault = workspace.vault
+    purpose = "the ballot and salt that open a vote"
+    sealed = vault.read_record(challenge_id, _name(commitment), SealedVote, purpose)
+    result = vault.read(challenge_id, _result_name(commitment), "the result that was voted for")
+    action = OpenVote(challenge_id, sealed.ballot, sealed.salt, cid_of(result))
+    workspace.precheck(key, action)
+    workspace.store.put(result)
+    return workspace.send(key, action)

@@ -1,0 +1,158 @@
+"""A workspace: the folder that ties ledger, store, keys and private files together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from danku.errors import DataError, UsageError
+from danku.ledger.embedded.ledger import EmbeddedLedger, system_clock
+from danku.protocol.actions import Action
+from danku.protocol.manifest import MANIFEST_BYTES, Manifest, Record
+from danku.protocol.records import decode
+from danku.protocol.rules import apply, find
+from danku.protocol.state import Challenge, Context, State
+from danku.protocol.types import Digest
+from danku.roles.playable import check_playable
+from danku.roles.vault import Vault
+
+if TYPE_CHECKING:
+    from danku.crypto.signatures import PrivateKey
+    from danku.ledger.port import Receipt
+    from danku.storage.port import Store
+
+CONFIG = "danku.toml"
+
+
+class Settings(Record):
+    """`danku.toml`; paths are relative to the workspace."""
+
+    public: str = "challenges"
+    """Holds `ledger.jsonl` and `blobs/`: everything that others need."""
+    keys: str = "keys"
+    private: str = "private"
+
+
+class NoWorkspace(UsageError):
+    """There is no workspace where one is needed."""
+
+
+def find_workspace(start: Path) -> Path:
+    """The nearest folder at or above ``start`` with a danku.toml.
+
+    Raises:
+        NoWorkspace: there is none.
+    """
+    for folder in (start, *start.parents):
+        if (folder / CONFIG).is_file():
+            return folder
+    raise NoWorkspace(
+        f"no {CONFIG} in {start} or above it",
+        why="commands act on a workspace",
+        fix="danku init, or name one with --workspace DIR",
+    )
+
+
+def read_settings(root: Path) -> Settings:
+    """The settings of the workspace at ``root``.
+
+    Raises:
+        DataError: danku.toml is malformed.
+    """
+    try:
+        return msgspec.toml.decode((root / CONFIG).read_bytes(), type=Settings)
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+        raise DataError(
+            f"{root / CONFIG} cannot be read: {error}",
+            fix="it may hold: public, keys, private (paths as strings)",
+        ) from None
+
+
+class Workspace:
+    """One role's view of the world: public record, own keys, own private folder."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        clock: Callable[[], int] = system_clock,
+        use_cache: bool = True,
+    ) -> None:
+        settings = read_settings(root)
+        self.root = root
+        self.public = (root / settings.public).resolve()
+        self.keys = root / settings.keys
+        self.private = root / settings.private
+        self.vault = Vault(self.private)
+        self.clock = clock
+        self._use_cache = use_cache
+
+    @cached_property
+    def ledger(self) -> EmbeddedLedger:
+        """The embedded ledger of the public folder."""
+        self.private.mkdir(mode=0o700, exist_ok=True)
+        return EmbeddedLedger(
+            self.journal,
+            heads=self.private / "heads.json",
+            cache=self.private / "state.cache" if self._use_cache else None,
+            clock=self.clock,
+        )
+
+    @property
+    def journal(self) -> Path:
+        """The public journal file."""
+        return self.public / "ledger.jsonl"
+
+    @cached_property
+    def store(self) -> Store:
+        """The embedded store of the public folder."""
+        from danku.storage.embedded import EmbeddedStore
+
+        return EmbeddedStore(self.public / "blobs")
+
+    def state(self) -> State:
+        """The newest state of the ledger."""
+        return self.ledger.state()
+
+    def challenge(self, challenge: Digest) -> Challenge:
+        """The newest version of a challenge."""
+        return find(self.state(), challenge)
+
+    def manifest(self, challenge: Challenge) -> Manifest:
+        """A challenge's manifest, verified against the terms.
+
+        Raises:
+            DataError: the blob is not the manifest that the terms name.
+            StorageError: the blob cannot be had.
+        """
+        from danku.crypto.hashing import keccak, to_hex
+
+        data = self.store.get(challenge.manifest, MANIFEST_BYTES)
+        if to_hex(keccak(data)) != challenge.terms.manifest:
+            raise DataError(
+                f"the manifest of {challenge.id} is not the one that its terms name",
+                why="the organizer published other bytes than it committed to",
+            )
+        manifest = decode(data, Manifest, "manifest")
+        check_playable(manifest)
+        return manifest
+
+    def precheck(self, key: PrivateKey, action: Action, value: int = 0) -> None:
+        """Raise what the rules would say of an action now, before anything private is published.
+
+        Raises:
+            Rejected: as `danku.protocol.rules.apply`.
+        """
+        apply(self.state(), action, Context(key.address, self.ledger.time(), value))
+
+    def send(self, key: PrivateKey, action: Action, value: int = 0) -> Receipt:
+        """Sign an action and have the ledger order it.
+
+        Raises:
+            Rejected: a rule refuses it.
+        """
+        return self.ledger.submit(key, action, value)
