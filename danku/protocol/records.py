@@ -52,8 +52,15 @@ def plain(record: Any) -> Any:
 
 
 def encode(record: Any) -> bytes:
-    """The record's canonical bytes (RFC 8785)."""
-    return rfc8785.dumps(plain(record))
+    """The record's canonical bytes (RFC 8785); whether they can be read back, reading them tells.
+
+    Raises:
+        DataError: canonical JSON cannot hold a value, such as an integer beyond 2**53.
+    """
+    try:
+        return rfc8785.dumps(plain(record))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"a {type(record).__name__} record is malformed: {error}") from None
 
 
 def convert(value: Any, expected: type[T], what: str) -> T:
@@ -80,8 +87,8 @@ def decode(data: bytes, expected: type[T], what: str) -> T:
         raise DataError(f"{what} is malformed: {error}") from None
     try:
         canonical = encode(record)
-    except rfc8785.CanonicalizationError as error:
-        raise DataError(f"{what} has no canonical form: {error}") from None
+    except DataError as error:
+        raise DataError(f"{what} has no canonical form", why=error.what) from None
     if canonical != data:
         raise DataError(
             f"{what} is not in canonical form",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from danku.crypto.hashing import keccak, to_hex
 from danku.crypto.merkle import PayoutTree
-from danku.errors import DataError, StorageError
+from danku.errors import DataError
 from danku.mechanisms import Ranked, prizes
 from danku.mechanisms.settlement import Entry, settle
 from danku.protocol import money
@@ -21,7 +21,7 @@ from danku.protocol.types import ZERO_ADDRESS, ZERO_DIGEST, Address, Amount, Sco
 from danku.roles.evidence import Rows, gather_evidence
 from danku.roles.progress import Progress, quiet
 from danku.roles.workspace import Workspace
-from danku.storage.port import BlobTooLarge
+from danku.storage.port import BlobTooLarge, Corrupt, NotFound
 
 if TYPE_CHECKING:
     from danku.evaluation.worker import Worker
@@ -42,7 +42,11 @@ class Assessment:
 
 
 def fetch_model(workspace: Workspace, opening: Opening, manifest: Manifest) -> bytes | Finding:
-    """An opened model's bytes, or why there is nothing to evaluate."""
+    """An opened model's bytes, or why there is nothing to evaluate.
+
+    Raises:
+        StorageError: this machine's store does not work; the validator must abstain.
+    """
     limit = manifest.evaluation.limits.model_bytes
     try:
         data = workspace.store.get(opening.cid, limit)
@@ -50,7 +54,7 @@ def fetch_model(workspace: Workspace, opening: Opening, manifest: Manifest) -> b
         return Finding("rejected", reason=f"the model is larger than {limit} bytes")
     except DataError:
         return Finding("rejected", reason="the CID is not one that stores use")
-    except StorageError:
+    except (NotFound, Corrupt):
         return Finding("unavailable", reason="nobody serves the model")
     if to_hex(keccak(data)) != opening.model:
         return Finding("rejected", reason="the bytes at the CID are not the committed model")

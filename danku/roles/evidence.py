@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from danku.crypto.hashing import from_hex
 from danku.dataset.bundle import BUNDLE_BYTES, GroupForm, decode_bundle, verify_bundle
 from danku.dataset.groups import GROUP_BYTES
-from danku.errors import DataError, Rejected, StorageError
+from danku.errors import DataError, Rejected
 from danku.protocol.actions import Outcome
 from danku.protocol.draw import complement, partition
 from danku.protocol.errors import RULES
@@ -17,11 +17,15 @@ from danku.protocol.state import Challenge
 from danku.protocol.types import Cid
 from danku.roles.progress import Progress, quiet
 from danku.roles.workspace import Workspace
+from danku.storage.port import BlobTooLarge, Corrupt, NotFound
 
 if TYPE_CHECKING:
     import numpy as np
 
 Part = Literal["train", "test"]
+
+NOT_TO_BE_HAD = (DataError, NotFound, Corrupt, BlobTooLarge)
+"""What a blob's publisher answers for; any other storage error is this machine's own."""
 
 
 @dataclass(frozen=True)
@@ -118,16 +122,20 @@ def gather_evidence(
     """What the committee evaluates on: the test data, else the train data, else nothing.
 
     A train bundle that is invalid or not to be had makes the outcome `void`; a test bundle that is
-    late, invalid or not to be had makes it `train-fallback` (DESIGN.md section 4).
+    late, invalid or not to be had makes it `train-fallback`. The reasons are part of what is voted
+    on, so they say nothing that could differ from one validator to the next.
+
+    Raises:
+        StorageError: this machine's store does not work; the validator must abstain.
     """
     try:
         train = fetch_rows(workspace, challenge, manifest, "train", progress)
-    except (DataError, StorageError) as error:
-        return Evidence("void", f"train data: {type(error).__name__}", None)
+    except NOT_TO_BE_HAD:
+        return Evidence("void", "the train data is invalid or not to be had", None)
     if challenge.test is None:
         return Evidence("train-fallback", "the test data was not revealed in time", train)
     try:
         test = fetch_rows(workspace, challenge, manifest, "test", progress)
-    except (DataError, StorageError) as error:
-        return Evidence("train-fallback", f"test data: {type(error).__name__}", train)
+    except NOT_TO_BE_HAD:
+        return Evidence("train-fallback", "the test data is invalid or not to be had", train)
     return Evidence("test", "", test)

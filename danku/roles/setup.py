@@ -10,7 +10,7 @@ from danku.errors import UsageError
 from danku.roles.workspace import CONFIG, Workspace
 from danku.storage.files import make_folder
 
-_IGNORED = "private/\nkeys/*\n!keys/README.md\n"
+_IGNORED = "private/\nkeys/*\n!keys/README.md\n*.lock\n*.new\n*.torn-*\n"
 _KEYS_README = "Encrypted Web3 Secret Storage v3 files. Git ignores them; back them up yourself.\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,12 @@ import pytest
 from danku.protocol import actions
 from danku.protocol.types import Amount
 from tests.ledger.worlds import EmbeddedWorld, PortGame, key_of
+
+
+@pytest.fixture(autouse=True)
+def fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test cuts the power, so none needs to wait for the disk; other processes do wait."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import msgspec
 
 from danku.crypto.hashing import from_hex, keccak, to_hex
 from danku.crypto.signatures import PrivateKey, address_of, typed_data_digest, verify
-from danku.ledger.embedded.canonical import canonical
 from danku.ledger.embedded.genesis import ADVANCE_LIMIT, Identity, PublicKeyHex
+from danku.protocol import records
 from danku.protocol.actions import Action, kind_of
 from danku.protocol.manifest import Record
 from danku.protocol.types import ZERO_DIGEST, Address, Amount, Digest
@@ -70,7 +70,7 @@ class SignedAction(Record):
     @property
     def digest(self) -> bytes:
         """keccak of the canonical bytes."""
-        return keccak(canonical(self, "the signed action"))
+        return keccak(records.encode(self))
 
 
 def domain_of(identity: Identity) -> dict[str, object]:
@@ -89,7 +89,7 @@ def _signing_digest(
     message = {
         "kind": kind_of(action),
         "challenge": getattr(action, "challenge", ZERO_DIGEST),
-        "payload": keccak(canonical(action, "the action")),
+        "payload": keccak(records.encode(action)),
         "value": int(value),
         "nonce": nonce,
         "seen": seen,

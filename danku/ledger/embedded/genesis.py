@@ -12,7 +12,6 @@ import msgspec
 from danku.crypto.commitments import random_secret
 from danku.crypto.hashing import from_hex, keccak, to_hex
 from danku.errors import DataError
-from danku.ledger.embedded.canonical import canonical
 from danku.ledger.embedded.errors import JournalExists
 from danku.ledger.embedded.files import PUBLIC_MODE, disk_errors, locked, replace_file
 from danku.protocol import records
@@ -119,7 +118,7 @@ def create_journal(
         treasurer=treasurer,
         sequencer=None if sequencer is None else to_hex(sequencer),
     )
-    line = canonical(GenesisLine(genesis, ZERO_DIGEST, 0, clock()), "the genesis line")
+    line = records.encode(GenesisLine(genesis, ZERO_DIGEST, 0, clock()))
     identity = identify(line)
     with locked(path), disk_errors(path):
         if path.exists():

@@ -10,7 +10,6 @@ from pathlib import Path
 from danku.crypto.hashing import to_hex
 from danku.crypto.signatures import PrivateKey
 from danku.ledger.embedded.cache import Cache
-from danku.ledger.embedded.canonical import canonical
 from danku.ledger.embedded.envelope import LedgerAction, SignedAction, sign
 from danku.ledger.embedded.errors import AHEAD_SECONDS, ClockBehind, JournalBroken, refuse
 from danku.ledger.embedded.files import locked
@@ -20,6 +19,7 @@ from danku.ledger.embedded.journal import Journal
 from danku.ledger.embedded.lines import Line, read_line, sequencer_signature
 from danku.ledger.embedded.replay import Replay
 from danku.ledger.port import Entry, Receipt
+from danku.protocol import records
 from danku.protocol.actions import Create
 from danku.protocol.draw import challenge_id
 from danku.protocol.state import State
@@ -208,7 +208,7 @@ class EmbeddedLedger:
                 time=replay.time(now),
             ),
         )
-        step = replay.check(canonical(line, "the line"), now=now)
+        step = replay.check(records.encode(line), now=now)
         # NOTE: interrupted between disk and memory, the next call has to read the journal again.
         self._replay = None
         self._journal.append(step.raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from danku.crypto.hashing import from_hex, to_hex
 from danku.crypto.signatures import PrivateKey, typed_data_digest, verify
+from danku.errors import DataError
 from danku.ledger.embedded.envelope import Count, SignatureHex, SignedAction, domain_of
 from danku.ledger.embedded.genesis import Identity, PublicKeyHex, Time
 from danku.protocol import records
@@ -11,7 +12,7 @@ from danku.protocol.manifest import Record
 from danku.protocol.types import Digest
 
 LINE_BYTES = 16_384
-"""A line's bound, without its newline; the largest action takes about a third."""
+"""A line's bound, without its newline: several times what the largest action takes."""
 
 _LINE_TYPE = {
     "Line": (
@@ -37,8 +38,10 @@ def read_line(raw: bytes) -> Line:
     """A line's record.
 
     Raises:
-        DataError: malformed, or not in canonical form.
+        DataError: too long, malformed, or not in canonical form.
     """
+    if len(raw) > LINE_BYTES:
+        raise DataError(f"the line is longer than {LINE_BYTES} bytes")
     return records.decode(raw, Line, "the line")
 
 

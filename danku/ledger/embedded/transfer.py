@@ -53,8 +53,8 @@ def _check_prefix(source: Path, data: bytes, target: Path) -> None:
         raise JournalExists(
             f"{target} is not the beginning of {source}",
             why="copying adds lines to a journal and never takes one away",
-            fix="compare the two with danku ledger verify; danku ledger merge joins journals "
-            "that went separate ways",
+            fix="compare the two with danku ledger verify; journals that went separate ways "
+            "cannot be joined yet, so agree on one and repeat the other's actions on it",
         )
     torn = Journal(target)
     for _ in torn.read():
