@@ -56,7 +56,7 @@ class Admitted:
                 filling = np.zeros((self._batching.rows - rows, *batch.shape[1:]), batch.dtype)
                 batch = np.concatenate([batch, filling])
             plan, kind = self._plan(len(batch))
-            output = plan.run(np.ascontiguousarray(batch))[:rows]
+            output = plan.run(np.ascontiguousarray(batch, self._manifest.model.dtype))[:rows]
             parts.append(read_output(kind, output, self._manifest.model))
         return np.concatenate(parts)
 

@@ -13,18 +13,11 @@ from danku.evaluation.kernels.rejection import RuntimeRejection
 from danku.evaluation.metrics import metric, view
 from danku.evaluation.refusal import ModelRejected
 from danku.evaluation.tensor import Array
-from danku.protocol.manifest import Manifest, Record
+from danku.evaluation.verdict import Verdict
+from danku.protocol.manifest import Manifest
 from danku.protocol.types import Score
 
-
-class Verdict(Record):
-    """What the committee votes on for one model."""
-
-    status: Literal["scored", "rejected"]
-    score: Score
-    """In units of 1e-9; 0 if rejected."""
-    reason: str
-    """Why it is rejected; empty if scored."""
+__all__ = ["Prediction", "UnusableFeatures", "Verdict", "evaluate", "predict"]
 
 
 class UnusableFeatures(DataError):
@@ -83,7 +76,10 @@ def evaluate(model: bytes, features: Array, target: Array, manifest: Manifest) -
 
 def _check_features(features: Array, manifest: Manifest) -> None:
     contract = manifest.model
-    if features.dtype != np.dtype(contract.dtype) or features.shape[1:] != contract.shape:
+    if (
+        features.dtype.newbyteorder("=") != np.dtype(contract.dtype)
+        or features.shape[1:] != contract.shape
+    ):
         raise UnusableFeatures(
             f"the rows are {features.dtype} of shape {list(features.shape[1:])}",
             why=f"the manifest states {contract.dtype} of shape {list(contract.shape)}",

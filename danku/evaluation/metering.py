@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from danku.evaluation import profile
@@ -17,17 +17,17 @@ class Cost:
 
     multiply_accumulates: int
     elements: int
-    """Read and written by all nodes, and `profile.NODE_OVERHEAD` for each node."""
+    """Read and written by all nodes, and `profile.NODE_OVERHEAD` for each input of each node."""
     peak_bytes: int
     """All constants, and the tensors that live at the same time."""
     nodes: int
     """Nodes of the model, whether or not they are executed."""
 
 
-def elements_moved(inputs: Iterable[TensorType], outputs: Iterable[TensorType]) -> int:
-    """Elements that one node is charged."""
-    moved = sum(tensor.elements for tensor in (*inputs, *outputs))
-    return moved + profile.NODE_OVERHEAD
+def elements_moved(inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
+    """Elements that one node is charged; None is an absent input."""
+    moved = sum(tensor.elements for tensor in (*inputs, *outputs) if tensor is not None)
+    return moved + profile.NODE_OVERHEAD * max(1, len(inputs))
 
 
 def refuse_above(cost: Cost, limits: Limits) -> None:

@@ -37,7 +37,7 @@ class Step:
 
     @property
     def elements(self) -> int:
-        return elements_moved(filter(None, self.inputs), self.outputs)
+        return elements_moved(self.inputs, self.outputs)
 
     def compute(self, arrays: Sequence[Array | None]) -> list[Array]:
         """Run the kernel.

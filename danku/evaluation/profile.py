@@ -35,7 +35,7 @@ ELEMENTS = 2**40
 """In one tensor, dimensions of zero counted as one."""
 
 NODE_OVERHEAD = 4_096
-"""Elements that each executed node is charged on top of those it reads and writes."""
+"""Elements that an executed node is charged for each input, beyond those it reads and writes."""
 
 STRING_COST = 64
 """Bytes that a string element is charged."""

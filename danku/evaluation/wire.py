@@ -212,7 +212,7 @@ class _Scan:
                     raise not_onnx()
                 raise ModelRejected("wire", f"field {number} of {name} is not allowed")
             if field.kind == "refused":
-                raise ModelRejected("wire", f"{field.detail} are not allowed")
+                raise ModelRejected("wire", f"{field.detail} not allowed")
             if not field.repeated and number in seen:
                 raise ModelRejected("wire", f"field {number} of {name} occurs twice")
             seen.add(number)
@@ -236,7 +236,7 @@ class _Scan:
             if _SCALAR_WIRE[field.kind] == _VARINT:
                 value, position = self.varint(position, end)
                 if field.kind == "zero" and value:
-                    raise ModelRejected("wire", f"{field.detail} are not allowed")
+                    raise ModelRejected("wire", f"{field.detail} not allowed")
                 return position
             return self.skip(position, 4 if field.kind == "float" else 8, end)
         length, position = self.varint(position, end)
@@ -249,7 +249,7 @@ class _Scan:
             try:
                 self.data[position:stop].decode("utf-8")
             except UnicodeDecodeError:
-                raise ModelRejected("wire", "a name is not UTF-8") from None
+                raise ModelRejected("wire", "text is not UTF-8") from None
         return stop
 
     def packed(self, field: Field, position: int, end: int) -> int:

@@ -28,11 +28,11 @@ from danku.evaluation.frames import (
     read_frame,
     write_frame,
 )
+from danku.evaluation.verdict import Verdict
 from danku.protocol import records
 from danku.protocol.manifest import Manifest
 
 if TYPE_CHECKING:
-    from danku.evaluation.evaluate import Verdict
     from danku.evaluation.tensor import Array
 
 SECONDS = 600
@@ -50,6 +50,10 @@ class WorkerFailed(DankuError):
 
 class WorkerTimedOut(WorkerFailed):
     """The worker took longer than its wall-clock limit."""
+
+
+class WorkerDied(WorkerFailed):
+    """The worker ended without an answer."""
 
 
 class Worker:
@@ -108,7 +112,6 @@ class Worker:
                 model's. The next call starts another process.
         """
         from danku.dataset.groups import encode_group
-        from danku.evaluation.evaluate import Verdict
 
         header = records.encode(Job(self.seconds, self.memory_bytes))
         frames = [header, records.encode(manifest), model, encode_group(features, target)]
@@ -116,9 +119,7 @@ class Worker:
         self.start()
         try:
             answer = self._exchange(frames, self.seconds)
-        except WorkerTimedOut:
-            raise
-        except WorkerFailed:
+        except WorkerDied:
             if fresh:
                 raise
             # NOTE: an earlier model may have left the process in a bad state.
@@ -183,7 +184,7 @@ class Worker:
             )
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
         why = said[-_COMPLAINT_CHARACTERS:]
-        return WorkerFailed(f"the worker ended {how}", why=why, fix="abstain")
+        return WorkerDied(f"the worker ended {how}", why=why, fix="abstain")
 
     def _strike(self, timed_out: Event) -> None:
         timed_out.set()

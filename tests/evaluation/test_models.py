@@ -89,6 +89,8 @@ def test_classifiers_agree_with_onnxruntime(name: str, target: str, manifest: An
     ours = predict(model, ROWS, manifest(shape=(4,), classes=classes)).values
     expected = [classes.index(x) for x in labels] if target == "names" else labels.tolist()
     assert ours.tolist() == expected
+    if (name, target) == ("normalised-ridge", "two"):
+        return  # one decision value a row: no probabilities
     ours = predict(model, ROWS, manifest("probabilities", shape=(4,), classes=classes)).values
     assert close(ours, table(probabilities))
 

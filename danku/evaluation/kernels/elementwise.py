@@ -22,11 +22,11 @@ def maximum(a: Array, b: Array) -> Array:
     """The larger element, with broadcasting; NaN if either is NaN, +0 above -0."""
     a, b = _pair(a, b, "maximum")
     with np.errstate(all="ignore"):
-        larger = np.maximum(a, b)
-        if a.dtype in FLOATS:
+        larger = np.asarray(np.maximum(a, b))
+        if a.dtype in FLOATS and not larger.all():
             # NOTE: numpy leaves the sign of a zero maximum open; two zeros add up to the right one.
-            larger = np.where((a == b) & (a == 0), a + b, larger)
-    return np.asarray(larger)
+            np.copyto(larger, a + b, where=(a == b) & (larger == 0))
+    return larger
 
 
 def minimum(a: Array, b: Array) -> Array:
@@ -38,8 +38,10 @@ def minimum(a: Array, b: Array) -> Array:
 def relu(x: Array) -> Array:
     """``x`` where it is above 0 or NaN, else +0."""
     x = native(x)
+    zero = x.dtype.type(0)
     with np.errstate(all="ignore"):
-        return np.where(x <= 0, x.dtype.type(0), x)
+        # NOTE: numpy leaves the sign of a zero maximum open; the sum makes it +0.
+        return np.asarray(np.maximum(x, zero) + zero)
 
 
 def leaky_relu(x: Array, alpha: float) -> Array:
@@ -87,10 +89,15 @@ def divide(a: Array, b: Array) -> Array:
 
 def _saturated(x: Array, dtype: np.dtype[Any]) -> Array:
     limits = np.iinfo(dtype)
-    whole = np.trunc(x.astype(np.float64))
-    above, below = whole >= float(limits.max) + 1.0, whole < float(limits.min)
-    inside = np.where(above | below | np.isnan(whole), 0.0, whole).astype(dtype)
-    return np.where(above, limits.max, np.where(below, limits.min, inside)).astype(dtype)
+    wide = x.astype(np.float64)
+    # NOTE: the limits of an integer type need not be floats, but one above the highest is.
+    above, below = wide >= float(limits.max) + 1.0, wide < float(limits.min)
+    outside = above | below | np.isnan(wide)
+    np.copyto(wide, 0.0, where=outside)
+    integers = wide.astype(dtype)
+    np.copyto(integers, limits.max, where=above)
+    np.copyto(integers, limits.min, where=below)
+    return integers
 
 
 def cast(x: Array, dtype: DTypeLike) -> Array:

@@ -97,7 +97,11 @@ def _result_shape(x: Array, axes: Sequence[int], keepdims: bool) -> tuple[int, .
 
 
 def _float_sums(x: Array, axes: Sequence[int], keepdims: bool) -> Floats:
-    values = _grouped(x, axes).astype(np.float64)
+    groups = _grouped(x, axes)
+    if groups.shape[2] == 1:
+        # NOTE: side by side, the sums of many rows advance together, each in its own order.
+        groups = groups.transpose(2, 1, 0)
+    values = groups.astype(np.float64, order="C")
     sums = np.empty((values.shape[0], values.shape[2]))
     _sums(values, sums)
     return sums.reshape(_result_shape(x, axes, keepdims))

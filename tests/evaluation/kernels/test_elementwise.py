@@ -206,3 +206,20 @@ def test_canonical_bytes_do_not_depend_on_layout() -> None:
         assert elementwise.canonical(other) == expected
     assert elementwise.canonical(np.array([1, -2], ">i2")) == b"\x01\x00\xfe\xff"
     assert elementwise.canonical(np.frombuffer(b"\x00\x02\x01", np.bool_)) == b"\x00\x01\x01"
+
+
+@pytest.mark.parametrize("value", [-0.0, 0.0, -2.5, NAN])
+def test_arrays_without_dimensions(value: float) -> None:
+    x = np.array(value, np.float32)
+    for result in (
+        elementwise.relu(x),
+        elementwise.leaky_relu(x, 0.5),
+        elementwise.clip(x, x, None),
+        elementwise.maximum(x, x),
+        elementwise.minimum(x, x),
+        elementwise.divide(x, x),
+        elementwise.cast(x, np.int8),
+    ):
+        assert isinstance(result, np.ndarray)
+        assert result.shape == ()
+    assert len(elementwise.canonical(x)) == 4

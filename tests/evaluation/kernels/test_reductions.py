@@ -264,3 +264,10 @@ def test_what_is_not_a_number_is_refused() -> None:
         reductions.softmax(np.array([1, 2]), 0)
     with pytest.raises(ValueError, match="axis"):
         reductions.total(np.ones(3), (1,), keepdims=False)
+
+
+def test_arrays_without_dimensions() -> None:
+    x = np.array(-2.0, np.float32)
+    for function in (reductions.total, reductions.mean, reductions.maximum, reductions.minimum):
+        assert function(x, (), keepdims=True).tolist() == -2.0
+    assert reductions.l2_norm(x, (), keepdims=False).tolist() == 2.0
