@@ -82,24 +82,6 @@ class DataTree:
         ]
 
 
-def data_root(leaves: Sequence[bytes]) -> bytes:
-    """The root over the leaves of all data groups, in order.
-
-    Raises:
-        DataError: as `DataTree`.
-    """
-    return DataTree(leaves).root
-
-
-def data_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """One leaf's siblings; for many of them, build a `DataTree` once.
-
-    Raises:
-        DataError: as `DataTree` and its ``proof``.
-    """
-    return DataTree(leaves).proof(index)
-
-
 def verify_data(root: bytes, count: int, index: int, leaf: bytes, proof: Sequence[bytes]) -> bool:
     """Whether ``leaf`` is number ``index`` of the ``count`` leaves under ``root``.
 

@@ -196,43 +196,6 @@ class Worker:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 
-def evaluate_in_worker(
-    model: bytes | Path,
-    groups: Sequence[Path],
-    manifest: bytes,
-    *,
-    seconds: int = SECONDS,
-    memory_bytes: int = MEMORY_BYTES,
-) -> Verdict:
-    """Evaluate one model over the rows of data groups, in the order given.
-
-    Args:
-        model: the model, or its file.
-        groups: files of data groups, as `danku.dataset.groups` writes them.
-        manifest: the challenge's canonical manifest.
-
-    Raises:
-        DataError: a broken group or manifest.
-        WorkerFailed: no verdict; see `Worker.evaluate`.
-    """
-    import numpy as np
-
-    from danku.dataset.groups import decode_group
-
-    terms = records.decode(manifest, Manifest, "the manifest")
-    contract = terms.model
-    rows = [
-        decode_group(
-            path.read_bytes(), contract.dtype, contract.shape, classes=len(contract.classes)
-        )
-        for path in groups
-    ]
-    features, target = (np.concatenate([part[place] for part in rows]) for place in (0, 1))
-    with Worker(seconds=seconds, memory_bytes=memory_bytes) as worker:
-        data = model if isinstance(model, bytes) else model.read_bytes()
-        return worker.evaluate(data, features, target, terms)
-
-
 def _environment() -> dict[str, str]:
     """Nothing of this process's own environment, which may hold keys and passwords."""
     return {

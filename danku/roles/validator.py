@@ -1,4 +1,4 @@
-"""What a validator does: convene a committee, vote for what it evaluated, open the vote."""
+"""What a validator does: vote for what it evaluated, open the vote."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from danku.crypto.commitments import random_secret, vote_commitment
 from danku.crypto.hashing import from_hex, to_hex
-from danku.protocol.actions import OUTCOMES, Ballot, Convene, OpenVote, Vote
+from danku.protocol.actions import OUTCOMES, Ballot, OpenVote, Vote
 from danku.protocol.errors import refuse
 from danku.protocol.finality import round_due
 from danku.protocol.manifest import Record
@@ -33,15 +33,6 @@ def _name(commitment: Digest) -> str:
 
 def _result_name(commitment: Digest) -> str:
     return f"vote-{commitment}-result.json"
-
-
-def convene(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> Receipt:
-    """Call the committee of the round that is due.
-
-    Raises:
-        Rejected: by a rule of `convene`.
-    """
-    return workspace.send(key, Convene(challenge_id))
 
 
 def precheck_vote(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> None:

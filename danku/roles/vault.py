@@ -5,14 +5,13 @@ Files are 0600, folders 0700; a write is on the disk before `keep` returns, whol
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TypeVar
 
 from danku.errors import DataError
 from danku.protocol.records import decode, encode
 from danku.protocol.types import Digest
-from danku.storage.files import NewFile, make_folder, sync_folder
+from danku.storage.files import NewFile, make_folder
 
 T = TypeVar("T")
 
@@ -47,10 +46,6 @@ class Vault:
         """Write a record's canonical bytes durably."""
         return self.keep(challenge, name, encode(record))
 
-    def has(self, challenge: Digest, name: str) -> bool:
-        """Whether a private file is there."""
-        return self._path(challenge, name).is_file()
-
     def read(self, challenge: Digest, name: str, purpose: str) -> bytes:
         """The bytes of a private file.
 
@@ -83,12 +78,3 @@ class Vault:
             decode(path.read_bytes(), expected, f"private file {path.name}")
             for path in sorted(folder.glob(pattern))
         ]
-
-    def adopt(self, challenge: Digest, staging: Path, name: str) -> Path:
-        """Move a finished folder, already synced, into a challenge's private folder."""
-        target = self.folder(challenge) / name
-        if target.exists():
-            shutil.rmtree(target)
-        staging.replace(target)
-        sync_folder(target.parent)
-        return target

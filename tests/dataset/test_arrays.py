@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from danku.dataset import table as table_module
 from danku.dataset.sources import read_source
 from danku.dataset.table import ColumnMissing, FeatureBroken, SourceBroken, Table, TargetBroken
 from danku.dataset.table import release as release_pages
@@ -109,11 +111,26 @@ def test_letting_go_of_pages_loses_nothing(tmp_path: Path) -> None:
     table = read(write(tmp_path, "npy", FEATURES, kinds=KINDS))
     release_pages(table.features[1:])
     np.testing.assert_array_equal(table.features, FEATURES)
-    for mode in ("r+", "c"):
+    for mode, value in (("c", 77), ("r+", 78)):
         changed = np.load(tmp_path / "data.npy", mmap_mode=mode)
-        changed[0, 0] = 77
+        changed[0, 0] = value
         release_pages(changed)
-        assert changed[0, 0] == 77
+        assert changed[0, 0] == value
+
+
+@pytest.mark.parametrize("block_bytes", [1, 24, 50])
+def test_places_are_right_in_every_block(
+    tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    monkeypatch.setattr(table_module, "BLOCK_BYTES", block_bytes)
+    path = write(tmp_path, source, FEATURES, kinds=KINDS)
+    assert read(path).target.tolist() == KINDS.tolist()
+    with pytest.raises(FeatureBroken, match=re.escape("[3, 1]: the feature is infinite")):
+        read(write(tmp_path, source, bad(np.inf, (3, 1)), kinds=KINDS))
+    for classes, kinds in ((("0", "1"), [1, 0, 0, 7]), ((), [1.0, 0.0, 0.0, np.inf])):
+        path = write(tmp_path, source, FEATURES, kinds=np.array(kinds))
+        with pytest.raises(TargetBroken, match=re.escape("[3]: the target")):
+            read(path, classes=classes)
 
 
 def test_the_target_may_be_given_with_its_suffix(tmp_path: Path) -> None:

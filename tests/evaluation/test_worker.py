@@ -17,10 +17,8 @@ import psutil
 import pytest
 from onnx import helper
 
-from danku.dataset.groups import encode_group
 from danku.evaluation.evaluate import evaluate
-from danku.evaluation.worker import Worker, WorkerFailed, WorkerTimedOut, evaluate_in_worker
-from danku.protocol import records
+from danku.evaluation.worker import Worker, WorkerFailed, WorkerTimedOut
 from danku.protocol.manifest import Limits
 
 Build = Callable[..., onnx.ModelProto]
@@ -175,14 +173,3 @@ def test_no_network_where_the_kernel_allows() -> None:
 def test_isolation_is_reported(worker: Worker) -> None:
     assert worker.isolated in (True, False)
     assert Worker().isolated is None
-
-
-def test_files_groups_and_manifest_bytes(winner: bytes, terms: Any, tmp_path: Path) -> None:
-    paths = [tmp_path / "0.safetensors", tmp_path / "1.safetensors"]
-    paths[0].write_bytes(encode_group(ROWS[:7], TARGET[:7].astype("<i8")))
-    paths[1].write_bytes(encode_group(ROWS[7:], TARGET[7:].astype("<i8")))
-    (tmp_path / "model.onnx").write_bytes(winner)
-    verdict = evaluate_in_worker(
-        tmp_path / "model.onnx", paths, records.encode(terms), seconds=60, memory_bytes=2**32
-    )
-    assert verdict.score == 10**9

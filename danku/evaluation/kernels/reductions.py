@@ -238,8 +238,3 @@ def l2_norm(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
     with np.errstate(all="ignore"):
         squares = np.square(x.astype(np.float64))
         return rounded(np.sqrt(_float_sums(squares, axes, keepdims)), x.dtype)
-
-
-def max_norm(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
-    """The largest absolute value."""
-    return maximum(np.abs(floats(x, "max_norm")), axes, keepdims)

@@ -57,13 +57,11 @@ def test_sums_and_norms_take_the_elements_in_order(axes: tuple[int, ...], dtype:
     mean = reductions.mean(x, axes, keepdims=False)
     l1 = reductions.l1_norm(x, axes, keepdims=False)
     l2 = reductions.l2_norm(x, axes, keepdims=False)
-    largest = reductions.max_norm(x, axes, keepdims=False)
     for place, terms in elements(x, axes).items():
         assert total[place] == dtype(in_order(terms))
         assert mean[place] == dtype(in_order(terms) / len(terms))
         assert l1[place] == dtype(in_order([abs(term) for term in terms]))
         assert l2[place] == dtype(math.sqrt(in_order([term * term for term in terms])))
-        assert largest[place] == max(abs(term) for term in terms)
 
 
 def test_the_order_of_the_axes_argument_is_irrelevant_and_negatives_count_from_the_end() -> None:
@@ -84,7 +82,6 @@ def test_the_order_of_the_axes_argument_is_irrelevant_and_negatives_count_from_t
         reductions.minimum,
         reductions.l1_norm,
         reductions.l2_norm,
-        reductions.max_norm,
     ],
 )
 def test_shapes_types_and_layouts(function: Any, axes: tuple[int, ...]) -> None:
