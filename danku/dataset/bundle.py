@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
@@ -178,7 +179,7 @@ def _check_indices(found: Sequence[int], expected: Sequence[int], kind: Kind) ->
     elif extra:
         what = f"the {kind} bundle has group {extra[0]}, which is not a {kind} group"
     elif len(found) > len(expected):
-        repeated = next(index for place, index in enumerate(found) if index in found[:place])
+        repeated = next(index for index, times in Counter(found).items() if times > 1)
         what = f"the {kind} bundle has group {repeated} twice"
     else:
         what = f"the groups of the {kind} bundle are not in ascending order"
