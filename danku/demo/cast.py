@@ -12,7 +12,7 @@ from danku.roles.workspace import Workspace
 ROLES = {
     "organizer": "has the data and the prize",
     "ada": "submitter, trains a neural network",
-    "ben": "submitter, trains a logistic regression on ten columns",
+    "ben": "submitter, trains a logistic regression on four columns",
     "cleo": "submitter, trains one on a single column",
     "dan": "submitter, trains one on two other columns",
     "mallory": "copies Ada's commitment",

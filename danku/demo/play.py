@@ -119,7 +119,7 @@ class Game:
         x, y = rows.features, rows.target
         if name == "ada":
             return train_network(x, y, hidden=16, steps=300, seed=1)
-        columns = {"ben": range(10), "cleo": (0,), "dan": (1, 4)}[name]
+        columns = {"ben": range(4), "cleo": (26,), "dan": (1, 4)}[name]
         return train_logistic(x, y, columns=columns, steps=200, seed=1)
 
     def _submission(self) -> None:

@@ -14,6 +14,9 @@ The steps, in order; each ends the verification if it fails, since later ones bu
 9. payouts: the decided payout list follows from the result and the terms.
 10. money: nothing was created or lost, and the learning link follows from the one before.
 
+A blob that is not what its CID says fails the step that reads it, whatever was decided: it was
+changed, and once deleted it counts as missing.
+
 What a verifier must still do: note heads over time, or ask others for theirs, since nobody can
 see from a hash chain alone that its end was cut off.
 """
@@ -34,14 +37,21 @@ from danku.protocol.draw import learning_link, partition, seed_of
 from danku.protocol.finality import decision
 from danku.protocol.manifest import Manifest
 from danku.protocol.records import encode
-from danku.protocol.result import RESULT_BYTES, Result, Status
+from danku.protocol.result import RESULT_BYTES, Result
 from danku.protocol.rules import find
 from danku.protocol.state import Challenge, CommittedVote, State
 from danku.protocol.terms import terms_digest
 from danku.protocol.types import ZERO_DIGEST, Digest
 from danku.roles.assessment import Assessment, conclude, evaluate_openings, fetch_model
 from danku.roles.claims import decided_result
-from danku.roles.evidence import Evidence, Part, fetch_rows, gather_evidence, group_indices
+from danku.roles.evidence import (
+    NOT_TO_BE_HAD,
+    Evidence,
+    Part,
+    fetch_rows,
+    gather_evidence,
+    group_indices,
+)
 from danku.roles.progress import Progress, quiet
 from danku.roles.workspace import Workspace
 from danku.storage.port import Corrupt
@@ -151,13 +161,22 @@ class Audit:
         test = partition(challenge.seed, challenge.terms.groups, challenge.terms.test_groups)
         return f"{len(secrets)} secrets, {len(test)} of {challenge.terms.groups} groups are test"
 
+    def _decided(self) -> Result | None:
+        """The decided result; None where there is none or, as step 7 will tell, cannot be had."""
+        if self.ballot is not None:
+            with suppress(DankuError):
+                return decided_result(self.workspace, self.challenge)
+        return None
+
     def _check_data(self, part: Part, excused: bool) -> str:
         try:
             rows = fetch_rows(self.workspace, self.challenge, self.manifest, part, self.progress)
-        except (DataError, StorageError) as error:
-            if excused:
-                return f"not usable, as the committee found: {error.what}"
+        except Corrupt:
             raise
+        except NOT_TO_BE_HAD as error:
+            if not excused:
+                raise
+            return f"not usable, as the committee found: {error.what}"
         groups = len(group_indices(self.challenge, part))
         return f"{groups} groups, {len(rows.target)} rows lead to the data root"
 
@@ -168,11 +187,8 @@ class Audit:
 
     def check_models(self) -> str:
         challenge, served, missing = self.challenge, 0, []
-        statuses: dict[int, Status] = {}
-        if self.ballot is not None:
-            with suppress(DankuError):  # step 7 fails where it cannot be had
-                result = decided_result(self.workspace, challenge)
-                statuses = {row.submission: row.status for row in result.rows}
+        decided = self._decided()
+        rows = {row.submission: row for row in decided.rows} if decided else {}
         for entry in challenge.submissions:
             opening = entry.opening
             if opening is None:
@@ -192,8 +208,10 @@ class Audit:
                 served += 1
                 continue
             missing.append(entry.number)
-            if statuses.get(entry.number) in ("ranked", "duplicate"):
-                raise Mismatch(f"submission {entry.number} was scored, but {model.reason}")
+            row = rows.get(entry.number)
+            if row is not None and (row.status, row.reason) != (model.status, model.reason):
+                found = row.status + (f" ({row.reason})" if row.reason else "")
+                raise Mismatch(f"submission {entry.number} was {found}, but now {model.reason}")
         detail = f"{challenge.opened} of {len(challenge.submissions)} opened, {served} served"
         return detail + (f"; without its model: {missing}" if missing else "")
 
@@ -208,47 +226,65 @@ class Audit:
     def check_test(self) -> str:
         if self.challenge.test is None:
             return "not revealed"
-        fallback = bool(self.ballot and self.ballot.outcome != "test")
-        return self._check_data("test", fallback)
+        return self._check_data("test", bool(self.ballot and self.ballot.outcome != "test"))
 
     def check_votes(self) -> str:
-        challenge, opened = self.challenge, 0
-        for number, found in sorted(challenge.rounds.items()):
-            for member, vote in found.votes.items():
+        challenge, opened, bare = self.challenge, 0, 0
+        for _, found in sorted(challenge.rounds.items()):
+            for vote in found.votes.values():
                 if vote.ballot is not None:
                     opened += 1
-                    self._check_vote(number, member, vote, vote.ballot)
+                    bare += not self._publishes_result(vote, vote.ballot)
+        detail = f"{opened} opened votes" + (f", {bare} without their result" if bare else "")
         settlement = challenge.settlement
         if settlement is None or settlement.ballot is None:
-            return f"{opened} opened votes; no committee decision"
+            return f"{detail}; no committee decision"
         self.result = decided_result(self.workspace, challenge)
         decided = decision(challenge, settlement.round)
         _agree(decided, (settlement.ballot, settlement.majority), "decision")
-        return f"{opened} opened votes; {settlement.reason}"
+        return f"{detail}; {settlement.reason}"
 
-    def _check_vote(self, number: int, member: str, vote: CommittedVote, ballot: Ballot) -> None:
+    def _publishes_result(self, vote: CommittedVote, ballot: Ballot) -> bool:
+        """Whether the CID of a vote leads to the result that the vote says.
+
+        NOTE: where it does not, the step goes on: one member who names a wrong CID must not make
+        a result unverifiable that the others publish.
+        """
         try:
             data = self.workspace.store.get(vote.cid or "", RESULT_BYTES)
         except Corrupt:
             raise
         except (DataError, StorageError):
-            return
-        digest = to_hex(keccak(data))
-        majority = self.challenge.settlement.majority if self.challenge.settlement else ()
-        if member in majority:
-            _agree(digest, ballot.result, f"result published by {member} in round {number}")
+            return False
+        return to_hex(keccak(data)) == ballot.result
 
     def check_evaluation(self) -> str:
         if self.ballot is None:
             return "no decided result to compare with"
         evidence = gather_evidence(self.workspace, self.challenge, self.manifest, self.progress)
-        _agree(evidence.outcome, self.ballot.outcome, "outcome")
+        if evidence.outcome != self.ballot.outcome:
+            raise Mismatch(
+                f"the committee decided the outcome {self.ballot.outcome}, what can be had now gives "
+                f"{evidence.outcome}: either data came or went later, or the committee denied it"
+            )
         assessment = self._evaluate(evidence)
         if self.result is None or assessment.data != encode(self.result):
-            raise Mismatch("evaluating again gives another result than the committee decided")
+            raise Mismatch(
+                "evaluating again gives another result than the committee decided"
+                + self._first_difference(assessment.result)
+            )
         _agree(assessment.ballot.result, self.ballot.result, "result digest")
         self._assessment = assessment
         return f"{len(self.result.rows)} models give the decided result {self.ballot.result[:18]}…"
+
+    def _first_difference(self, found: Result) -> str:
+        decided = {row.submission: row for row in self.result.rows} if self.result else {}
+        for row in found.rows:
+            other = decided.get(row.submission)
+            if other != row:
+                was = f"{other.status} with {other.score}" if other else "not listed"
+                return f": submission {row.submission} is {row.status} with {row.score}, was {was}"
+        return ""
 
     def _evaluate(self, evidence: Evidence) -> Assessment:
         findings = {}

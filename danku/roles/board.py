@@ -112,7 +112,7 @@ def _lines(challenge: Challenge, manifest: Manifest, result: Result | None) -> l
             )
         lines.append(
             Line(
-                rank=(row.rank or None) if row else None,
+                rank=(row.rank or None) if status == "ranked" and row else None,
                 submission=entry.number,
                 submitter=entry.submitter,
                 status=status,

@@ -123,8 +123,11 @@ def parse_score(text: str) -> Score:
         ValueError: not a number, finer than 1e-9, or out of bounds.
     """
     try:
-        scaled = Decimal(text) * SCORE_UNIT
+        number = Decimal(text)
+        scaled = number * SCORE_UNIT
         exact = scaled == scaled.to_integral_value() and abs(scaled) < SCORE_LIMIT
+        # NOTE: a product of too many digits is rounded.
+        exact = exact and scaled / SCORE_UNIT == number
     except (InvalidOperation, ValueError):
         exact = False
     if not exact:
@@ -133,8 +136,8 @@ def parse_score(text: str) -> Score:
 
 
 def _scalar(expected: type[Any], value: Any) -> Any:
-    if expected is Duration and isinstance(value, str):
-        return parse_duration(value)
+    if expected is Duration:
+        return parse_duration(str(value))
     if expected is Amount:
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)

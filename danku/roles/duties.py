@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from danku.errors import Rejected
 from danku.protocol.actions import Action, Convene, Draw, Finalize
-from danku.protocol.finality import round_due
+from danku.protocol.finality import committee, decision, round_due
 from danku.protocol.rules import apply
 from danku.protocol.state import Challenge, Context, State
 from danku.protocol.types import Address
@@ -164,7 +164,9 @@ def _validator_duties(view: View) -> Iterator[Duty]:
         return
     number = round_due(challenge, view.time)
     found = challenge.rounds.get(number)
-    if found is not None and view.address not in found.committee:
+    seated = found.committee if found else committee(challenge, number)
+    decided = number == 2 and decision(challenge, 1) is not None
+    if view.address not in seated or decided:
         return
     vote = found.votes.get(view.address) if found else None
     share = "this round's share of the fees"
@@ -190,8 +192,8 @@ def _common_duties(view: View) -> Iterator[Duty]:
     challenge = view.challenge
     actions: tuple[tuple[str, str, Action], ...] = (
         ("draw", "draw the seed and the partition", Draw(challenge.id)),
-        ("convene", "call the committee of the round", Convene(challenge.id)),
         ("finalize", "settle the challenge", Finalize(challenge.id)),
+        ("convene", "call the committee of the round", Convene(challenge.id)),
     )
     for name, what, action in actions:
         if view.allowed(action):

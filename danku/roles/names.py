@@ -14,8 +14,9 @@ class UnknownName(UsageError):
 def resolve(workspace: Workspace, text: str) -> Digest:
     """The id of the challenge that ``text`` means.
 
-    A name means the newest challenge of that name. The beginning of an id takes at least six
-    hex digits.
+    A name means the first unfinished challenge of that name, else the newest finished one:
+    whoever comes later with another's name gets none of what is meant for it. The beginning of an
+    id takes at least six hex digits.
 
     Raises:
         UnknownName: nothing, or more than one id, fits.
@@ -24,12 +25,12 @@ def resolve(workspace: Workspace, text: str) -> Digest:
     wanted = text.lower()
     if wanted in challenges:
         return wanted
-    prefix = wanted if wanted.startswith("0x") else "0x" + wanted
+    prefix = "0x" + wanted.removeprefix("0x")
     found = [key for key in challenges if len(prefix) >= 8 and key.startswith(prefix)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        found = [key for key in challenges if name_of(workspace, key) == wanted][-1:]
+    if not wanted.startswith("0x"):
+        named = [key for key in challenges if name_of(workspace, key) == wanted]
+        unfinished = [key for key in named if challenges[key].settlement is None]
+        found = list(dict.fromkeys([*found, *(unfinished[:1] or named[-1:])]))
     if len(found) == 1:
         return found[0]
     known = ", ".join(name_of(workspace, key) or key[:10] for key in list(challenges)[-5:])

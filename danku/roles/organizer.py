@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ from danku.roles.challenge_file import (
 )
 from danku.roles.evidence import Part, group_indices
 from danku.roles.names import name_of
+from danku.roles.playable import check_playable
 from danku.roles.progress import Progress, quiet
 from danku.roles.seeds import keep_secret
 from danku.roles.workspace import Workspace
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from danku.crypto.signatures import PrivateKey
+    from danku.dataset.private import PrivateGroups
     from danku.dataset.table import Table
     from danku.ledger.port import Receipt
 
@@ -104,6 +107,7 @@ def read_draft(path: Path) -> Draft:
         model=file.model,
         mechanism=mechanism_of(file, path),
     )
+    check_playable(manifest)
     terms = Terms(
         manifest=to_hex(keccak(encode(manifest))),
         data_root=ZERO_DIGEST,
@@ -207,6 +211,7 @@ def reveal(
 
     Raises:
         PrivateMissing: the private folder does not hold the groups or their nonces.
+        PrivateGroupsBroken: they are not those committed to; then nothing was published.
         Rejected: by a rule of `reveal_train` or `reveal_test`; then nothing was published.
     """
     from danku.dataset.bundle import build_bundle, encode_bundle
@@ -219,12 +224,28 @@ def reveal(
     committed = workspace.vault.read_record(identity, DATA_RECORD, CommittedData, purpose)
     private = PrivateGroups(workspace.vault.folder(identity) / committed.folder)
     indices = group_indices(challenge, part)
+    _check_private(challenge, private, indices)
     cids = {}
     for done, index in enumerate(indices, start=1):
         cids[index] = workspace.store.put(private.read(index))
         progress(f"publishing {part} groups", done, len(indices))
     bundle = build_bundle(identity, part, private.commitments, indices, cids)
     return workspace.send(key, action(identity, workspace.store.put(encode_bundle(bundle))))
+
+
+def _check_private(challenge: Challenge, private: PrivateGroups, indices: Sequence[int]) -> None:
+    """Refuse groups that are not those committed to, before any of them is published."""
+    from danku.dataset.private import PrivateGroupsBroken
+
+    root = to_hex(DataTree([item.leaf for item in private.commitments]).root)
+    if root != challenge.terms.data_root:
+        raise PrivateGroupsBroken(
+            f"the private groups in {private.folder} are not those committed to",
+            why=f"they lead to the data root {root}, the terms hold {challenge.terms.data_root}",
+            fix="bring the private folder back from a backup",
+        )
+    for index in indices:
+        private.read(index)
 
 
 def cancel(workspace: Workspace, key: PrivateKey, identity: Digest) -> Receipt:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from danku.errors import DataError
-from danku.protocol.manifest import Manifest
+from danku.protocol.manifest import MANIFEST_BYTES, Manifest
+from danku.protocol.records import encode
 
 
 class Unplayable(DataError):
@@ -19,6 +20,12 @@ def check_playable(manifest: Manifest) -> None:
     from danku.evaluation.metrics import metric
     from danku.mechanisms import check_terms
 
+    size = len(encode(manifest))
+    if size > MANIFEST_BYTES:
+        raise Unplayable(
+            f"the manifest takes {size} bytes, at most {MANIFEST_BYTES} are read",
+            fix="shorten the names of columns or classes",
+        )
     check_terms(manifest.mechanism)
     scorer, model = metric(manifest.evaluation.metric), manifest.model
     if not scorer.accepts(model.output):

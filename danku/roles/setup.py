@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
 
 from danku.errors import UsageError
 from danku.roles.workspace import CONFIG, Workspace
-from danku.storage.files import make_folder
+from danku.storage.files import NewFile, make_folder
 
 _IGNORED = "private/\nkeys/*\n!keys/README.md\n*.lock\n*.new\n*.torn-*\n"
 _KEYS_README = "Encrypted Web3 Secret Storage v3 files. Git ignores them; back them up yourself.\n"
@@ -42,9 +43,6 @@ def make_workspace(
         WorkspaceExists: ``root`` is one.
         UsageError: nothing to join, or an address that is none.
     """
-    from danku.ledger.embedded.genesis import create_journal
-    from danku.ledger.embedded.ledger import system_clock
-
     if (root / CONFIG).exists():
         raise WorkspaceExists(f"{root} is a workspace already", fix="danku status")
     if treasurer is not None and not re.fullmatch(r"0x[0-9a-fA-F]{40}", treasurer):
@@ -60,16 +58,55 @@ def make_workspace(
         make_folder(folder)
     make_folder(root / "private", 0o700)
     (root / "keys" / "README.md").write_text(_KEYS_README, "utf-8")
-    (root / ".gitignore").write_text(_IGNORED, "utf-8")
+    _ignore_private(root / ".gitignore")
     if join is None:
-        create_journal(
+        _create_ledger(
             public / "ledger.jsonl",
             sandbox=sandbox,
             play_money=play_money if sandbox else 0,
             treasurer=treasurer.lower() if treasurer else None,
+        )
+    # NOTE: with links in either path, only the real ones are apart by "../".
+    relative = Path(os.path.relpath(public.resolve(), root.resolve())).as_posix()
+    with NewFile(root) as config:
+        config.write(f"public = {json.dumps(relative, ensure_ascii=False)}\n".encode())
+        config.keep(root / CONFIG)
+    return Workspace(root)
+
+
+def _ignore_private(file: Path) -> None:
+    """Have git pass over what is private, whatever else the file says."""
+    present = file.read_text("utf-8") if file.exists() else ""
+    missing = [line for line in _IGNORED.splitlines() if line not in present.splitlines()]
+    if missing:
+        joint = "" if not present or present.endswith("\n") else "\n"
+        file.write_text(present + joint + "\n".join(missing) + "\n", "utf-8")
+
+
+def _create_ledger(journal: Path, *, sandbox: bool, play_money: int, treasurer: str | None) -> None:
+    """Start a journal, or take one of the same kind, without any action, from a killed `init`.
+
+    Raises:
+        JournalExists: there is another one.
+    """
+    from danku.ledger.embedded.errors import JournalExists
+    from danku.ledger.embedded.genesis import create_journal, read_genesis
+    from danku.ledger.embedded.ledger import system_clock
+
+    try:
+        create_journal(
+            journal,
+            sandbox=sandbox,
+            play_money=play_money,
+            treasurer=treasurer,
             sequencer=None,
             clock=system_clock,
         )
-    relative = os.path.relpath(public, root).replace("\\", "/")
-    (root / CONFIG).write_text(f'public = "{relative}"\n', "utf-8")
-    return Workspace(root)
+    except JournalExists:
+        first, *others = journal.read_bytes().split(b"\n")
+        if others != [b""]:
+            raise
+        found = read_genesis(first).genesis
+        wanted = (sandbox, play_money, treasurer, None)
+        if (found.sandbox, found.play_money, found.treasurer, found.sequencer) != wanted:
+            raise

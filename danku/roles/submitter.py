@@ -39,6 +39,10 @@ class AlreadySubmitted(UsageError):
     """The submitter has committed to the same model."""
 
 
+class SealedModelBroken(DataError):
+    """The model in the private folder is not the one that was committed to."""
+
+
 class ModelTooLarge(DataError):
     """A model file above the terms' limit."""
 
@@ -102,6 +106,18 @@ def seal(workspace: Workspace, challenge: Challenge, submitter: Address, model: 
     return commitment
 
 
+def precheck_submit(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> int:
+    """Raise what the rules would say of a submission now; the money that it takes.
+
+    Raises:
+        Rejected: by a rule of `submit`.
+    """
+    reward = workspace.challenge(challenge_id).terms.reward
+    value = reward.submission_bond + reward.entry_fee
+    workspace.precheck(key, Submit(challenge_id, ZERO_DIGEST), value)
+    return value
+
+
 def submit(workspace: Workspace, key: PrivateKey, challenge_id: Digest, model: bytes) -> Receipt:
     """Commit to a model; its bytes stay private until `open_submission`.
 
@@ -109,10 +125,8 @@ def submit(workspace: Workspace, key: PrivateKey, challenge_id: Digest, model: b
         AlreadySubmitted: the same model was committed to before, perhaps by a killed command.
         Rejected: by a rule of `submit`.
     """
+    value = precheck_submit(workspace, key, challenge_id)
     challenge = workspace.challenge(challenge_id)
-    reward = challenge.terms.reward
-    value = reward.submission_bond + reward.entry_fee
-    workspace.precheck(key, Submit(challenge_id, ZERO_DIGEST), value)
     commitment = seal(workspace, challenge, key.address, model)
     return workspace.send(key, Submit(challenge_id, commitment), value)
 
@@ -130,9 +144,10 @@ def open_submission(
     Raises:
         Rejected: by a rule of `open`; then nothing was published.
         PrivateMissing: the private folder does not hold the model or its salt.
+        SealedModelBroken: it holds another model.
     """
     challenge = workspace.challenge(challenge_id)
-    if number >= len(challenge.submissions):
+    if not 0 <= number < len(challenge.submissions):
         refuse(
             "UnknownSubmission",
             f"no submission {number}; there are {len(challenge.submissions)}",
@@ -142,6 +157,12 @@ def open_submission(
     purpose = f"the salt that opens submission {number}; without it the bond is lost"
     sealed = workspace.vault.read_record(challenge_id, _seal_name(commitment), SealedModel, purpose)
     model = workspace.vault.read(challenge_id, _model_name(commitment), "the submitted model")
+    if to_hex(keccak(model)) != sealed.model:
+        raise SealedModelBroken(
+            f"the private copy of submission {number} is not the model committed to",
+            why="opening it would publish bytes that validators reject",
+            fix="restore the private folder from a backup",
+        )
     action = Open(challenge_id, number, sealed.model, sealed.cid, sealed.salt)
     workspace.precheck(key, action)
     workspace.store.put(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from danku.dataset.shipped import shipped_challenges
 from danku.errors import UsageError
 from danku.roles.workspace import Workspace
 from danku.storage.files import make_folder
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 
 
 class FolderExists(UsageError):
@@ -22,6 +25,10 @@ class UnknownTemplate(UsageError):
     """No ready-made challenge has this name."""
 
 
+class BadName(UsageError):
+    """Not a name that a challenge can have."""
+
+
 def new_challenge(
     workspace: Workspace, name: str | None, template: str, validators: Sequence[str]
 ) -> Path:
@@ -30,37 +37,67 @@ def new_challenge(
     The public folder is what others see, so the data, with the test rows in it, must not lie there.
 
     Raises:
-        UnknownTemplate, FolderExists: see there.
+        UnknownTemplate, BadName, FolderExists: see there.
     """
     known = shipped_challenges()
     if template not in known:
         raise UnknownTemplate(
             f"there is no ready-made challenge {template!r}", fix=f"use one of {', '.join(known)}"
         )
-    folder = workspace.root / "challenges" / (name or template)
-    private = workspace.private / "sources" / (name or template)
+    name = template if name is None else name
+    if not _NAME.fullmatch(name):
+        raise BadName(
+            f"{name!r} cannot be a challenge's name",
+            fix="use up to 48 lower-case letters, digits and hyphens, a hyphen not first",
+        )
+    folder = workspace.root / "challenges" / name
+    private = workspace.private / "sources" / name
     for place in (folder, private):
-        if place.exists():
+        if place.exists() and not (place == private and _untouched(private, known[template])):
             raise FolderExists(f"{place} exists", fix="give the challenge another name")
-    make_folder(private, 0o700)
-    make_folder(folder)
-    for path in sorted(known[template].iterdir()):
-        if path.name == "challenge.toml" or not path.is_file():
-            continue
-        shutil.copyfile(path, (private if path.suffix == ".csv" else folder) / path.name)
+    make_folder(private.parent, 0o700)
     text = (known[template] / "challenge.toml").read_text("utf-8")
-    text = _set(text, "name", json.dumps(name or template))
-    text = _set(text, "source", json.dumps(_relative(folder, private / "data.csv")))
+    text = _set(text, "name", json.dumps(name))
+    text = _set(
+        text, "source", json.dumps(_relative(folder, private / "data.csv"), ensure_ascii=False)
+    )
     if validators:
         text = _set(text, "addresses", json.dumps([address.lower() for address in validators]))
-    (folder / "challenge.toml").write_text(text, "utf-8")
+    places = {private: private.with_name(_draft()), folder: folder.with_name(_draft())}
+    try:
+        for draft in places.values():
+            draft.mkdir(mode=0o700 if draft.parent == private.parent else 0o777)
+        for path in sorted(known[template].iterdir()):
+            if path.is_file() and path.name != "challenge.toml":
+                draft = places[private if path.suffix == ".csv" else folder]
+                shutil.copyfile(path, draft / path.name)
+        (places[folder] / "challenge.toml").write_text(text, "utf-8")
+        for place, draft in places.items():
+            if not place.exists():
+                draft.rename(place)
+    finally:
+        for draft in places.values():
+            shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def _draft() -> str:
+    return f".new-{secrets.token_hex(8)}"
+
+
+def _untouched(private: Path, template: Path) -> bool:
+    """Whether a private folder is as a killed `challenge new` left it."""
+    found = sorted(private.iterdir())
+    names = sorted(path.name for path in template.glob("*.csv"))
+    return [path.name for path in found] == names and all(
+        path.read_bytes() == (template / path.name).read_bytes() for path in found
+    )
 
 
 def _relative(folder: Path, target: Path) -> str:
     import os
 
-    return os.path.relpath(target, folder).replace("\\", "/")
+    return Path(os.path.relpath(target, folder)).as_posix()
 
 
 def _set(text: str, key: str, value: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from danku.crypto.commitments import random_secret, vote_commitment
-from danku.crypto.hashing import from_hex, to_hex
+from danku.crypto.hashing import from_hex, keccak, to_hex
+from danku.errors import DataError
 from danku.protocol.actions import OUTCOMES, Ballot, OpenVote, Vote
 from danku.protocol.errors import refuse
 from danku.protocol.finality import round_due
@@ -80,6 +81,7 @@ def open_vote(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> Re
 
     Raises:
         PrivateMissing: the private folder does not hold the vote.
+        DataError: it holds another result.
         Rejected: by a rule of `open_vote`; then nothing was published.
     """
     challenge = workspace.challenge(challenge_id)
@@ -92,6 +94,12 @@ def open_vote(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> Re
     purpose = "the ballot and salt that open a vote"
     sealed = vault.read_record(challenge_id, _name(commitment), SealedVote, purpose)
     result = vault.read(challenge_id, _result_name(commitment), "the result that was voted for")
+    if to_hex(keccak(result)) != sealed.ballot.result:
+        raise DataError(
+            "the private copy of the result is not the one that was voted for",
+            why="others could not check the vote against it",
+            fix="restore the private folder from a backup",
+        )
     action = OpenVote(challenge_id, sealed.ballot, sealed.salt, cid_of(result))
     workspace.precheck(key, action)
     workspace.store.put(result)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from danku.errors import DataError, UsageError
+from danku.ledger.embedded.errors import refuse
 from danku.ledger.embedded.ledger import EmbeddedLedger, system_clock
 from danku.protocol.actions import Action
 from danku.protocol.manifest import MANIFEST_BYTES, Manifest, Record
@@ -145,8 +146,15 @@ class Workspace:
         """Raise what the rules would say of an action now, before anything private is published.
 
         Raises:
-            Rejected: as `danku.protocol.rules.apply`.
+            Rejected: as `danku.protocol.rules.apply`, or for want of money.
         """
+        balance = self.ledger.balance(key.address)
+        if value > balance:
+            refuse(
+                "InsufficientBalance",
+                f"this takes {value}, but {key.address} has {balance}",
+                "danku claim withdraws what is owed; danku ledger grant is the treasurer's",
+            )
         apply(self.state(), action, Context(key.address, self.ledger.time(), value))
 
     def send(self, key: PrivateKey, action: Action, value: int = 0) -> Receipt:

@@ -32,8 +32,8 @@ Trainer = Callable[[Array, Array], bytes]
 
 VARIANTS: list[Trainer] = [
     lambda features, target: train_network(features, target, hidden=16, steps=300, seed=1),
-    lambda features, target: train_logistic(features, target, columns=range(10), steps=200, seed=1),
-    lambda features, target: train_logistic(features, target, columns=[0], steps=200, seed=1),
+    lambda features, target: train_logistic(features, target, columns=range(4), steps=200, seed=1),
+    lambda features, target: train_logistic(features, target, columns=[26], steps=200, seed=1),
     lambda features, target: train_logistic(features, target, columns=[1, 4], steps=200, seed=1),
 ]
 

@@ -82,7 +82,7 @@ def test_everybody_may_read_it(tmp_path: Path) -> None:
         {"clock": Clock(-1)},
         {"clock": Clock(2**41)},
     ],
-    ids=str,
+    ids=lambda changes: "-".join(changes),
 )
 def test_a_malformed_ledger_is_not_made(tmp_path: Path, changes: dict[str, object]) -> None:
     with pytest.raises(DataError):
