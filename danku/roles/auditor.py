@@ -264,8 +264,8 @@ class Audit:
         evidence = gather_evidence(self.workspace, self.challenge, self.manifest, self.progress)
         if evidence.outcome != self.ballot.outcome:
             raise Mismatch(
-                f"the committee decided the outcome {self.ballot.outcome}, what can be had now gives "
-                f"{evidence.outcome}: either data came or went later, or the committee denied it"
+                f"outcome: found {evidence.outcome}, expected {self.ballot.outcome}; data came or "
+                "went after the vote, or the committee denied it"
             )
         assessment = self._evaluate(evidence)
         if self.result is None or assessment.data != encode(self.result):

@@ -240,14 +240,20 @@ def advance(
         DankuError: a step failed; what was done before stands.
     """
     done: list[Duty] = []
-    while True:
-        current = workspace.challenge(challenge.id)
-        time = workspace.ledger.time()
-        due = [
-            duty for duty in duties(workspace.state(), current, key.address, time) if duty.due(time)
-        ]
-        if not due:
-            return done
+    while due := _due(workspace, key, challenge):
         announce(due[0])
-        due[0].step(workspace, key, progress)
-        done.append(due[0])
+        try:
+            due[0].step(workspace, key, progress)
+        except Rejected:
+            # NOTE: another process may have been quicker; then the step is not due any more.
+            if due[0].name in [duty.name for duty in _due(workspace, key, challenge)]:
+                raise
+        else:
+            done.append(due[0])
+    return done
+
+
+def _due(workspace: Workspace, key: PrivateKey, challenge: Challenge) -> list[Duty]:
+    current, time = workspace.challenge(challenge.id), workspace.ledger.time()
+    found = duties(workspace.state(), current, key.address, time)
+    return [duty for duty in found if duty.due(time)]
