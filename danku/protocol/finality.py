@@ -99,12 +99,17 @@ def _finalize_undrawn(state: State, challenge: Challenge, time: int) -> State:
     if time < windows.open_seed:
         _wait(time, windows.open_seed, "seed secrets can be committed and opened")
     if terms.seed_source != "beacon":
+        needed, committed = terms.min_contributions, len(challenge.contributions)
+        if committed < needed:
+            # NOTE: before the organizer's own secret, which could not have mattered any more.
+            reason = f"{committed} seed contributions committed, {needed} needed"
+            return _few_contributions(state, challenge, time, reason)
         if challenge.seed_secret is None:
             reason = "the organizer did not open its seed secret"
             return _void_unplayed(state, challenge, time, "no-seed", reason)
-        opened = len(challenge.contributions) - len(money.unopened(challenge))
-        if opened < terms.min_contributions:
-            reason = f"{opened} seed contributions opened, {terms.min_contributions} needed"
+        opened = committed - len(money.unopened(challenge))
+        if opened < needed:
+            reason = f"{opened} seed contributions opened, {needed} needed"
             return _few_contributions(state, challenge, time, reason)
     if time < windows.reveal_train:
         _wait(time, windows.reveal_train, "the seed can be drawn and the train data revealed")
@@ -212,15 +217,23 @@ def _no_quorum(state: State, challenge: Challenge, time: int) -> State:
     return _settle(state, challenge, settlement, amounts)
 
 
-def cancel(state: State, challenge: Challenge, time: int) -> State:
-    """End a challenge: free before the first contribution, afterwards at the price of the bond.
+def cancelling_is_free(challenge: Challenge, time: int) -> bool:
+    """Whether nobody could have learned of, or paid for, a split: before the first contribution.
 
     Without contributions the seed may be a beacon, which shows itself when `draw` opens: from
-    then on it is not free either. Submitters get back what they paid in.
+    then on it is not free either.
+    """
+    seedless = time < challenge.windows.open_seed
+    return not challenge.contributions and (seedless or challenge.terms.seed_source != "beacon")
+
+
+def cancel(state: State, challenge: Challenge, time: int) -> State:
+    """End a challenge, at the price of the bond unless `cancelling_is_free`.
+
+    Submitters get back what they paid in.
     """
     reward = challenge.terms.reward
-    seedless = time < challenge.windows.open_seed
-    free = not challenge.contributions and (seedless or challenge.terms.seed_source != "beacon")
+    free = cancelling_is_free(challenge, time)
     amounts = Amounts()
     amounts.add(challenge.organizer, reward.pot + reward.fee)
     if free:
@@ -229,7 +242,7 @@ def cancel(state: State, challenge: Challenge, time: int) -> State:
         # NOTE: burned, not shared among submissions: an organizer who dislikes its split would
         # enter once itself, cancel, and have its bond back.
         amounts.burn(reward.organizer_bond)
-    if seedless:
+    if time < challenge.windows.open_seed:
         for contribution in money.unopened(challenge):
             amounts.add(contribution.contributor, reward.contribution_deposit)
     else:
@@ -238,7 +251,7 @@ def cancel(state: State, challenge: Challenge, time: int) -> State:
         kind="cancelled",
         time=time,
         reason="the organizer cancelled " + ("for free" if free else "and lost its bond"),
-        deposit=reward.submission_bond + reward.entry_fee if challenge.submissions else 0,
+        deposit=reward.submission_bond + reward.entry_fee,
     )
     return _settle(state, challenge, settlement, amounts)
 

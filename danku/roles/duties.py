@@ -20,6 +20,9 @@ from danku.roles.workspace import Workspace
 if TYPE_CHECKING:
     from danku.crypto.signatures import PrivateKey
 
+DONE_BY_OTHERS = {"AlreadyConvened", "AlreadyDrawn", "Final"}
+"""Refusals of steps that anyone may take: somebody was quicker, and they are not due any more."""
+
 Step = Callable[[Workspace, "PrivateKey", Progress], object]
 
 
@@ -244,9 +247,8 @@ def advance(
         announce(due[0])
         try:
             due[0].step(workspace, key, progress)
-        except Rejected:
-            # NOTE: another process may have been quicker; then the step is not due any more.
-            if due[0].name in [duty.name for duty in _due(workspace, key, challenge)]:
+        except Rejected as refusal:
+            if refusal.rule not in DONE_BY_OTHERS:
                 raise
         else:
             done.append(due[0])

@@ -70,13 +70,22 @@ def _load(draft: Draft) -> list[Finding]:
 
 
 def _panel(draft: Draft) -> list[Finding]:
-    seats = draft.terms.panel.seats
-    if seats >= 3:
-        return []
-    return [
-        Finding(
-            "small-panel",
-            f"{seats} validator(s): one that is silent or wrong leaves no quorum of two thirds",
-            "name at least three addresses in [validators]",
+    seats, found = draft.terms.panel.seats, []
+    if not draft.terms.reward.contribution_deposit:
+        found.append(
+            Finding(
+                "free-seed-bias",
+                "a contributor who does not open its secret loses nothing, and can so choose "
+                "between two seeds",
+                "set contribution_deposit in [reward] above 0",
+            )
         )
-    ]
+    if seats < 3:
+        found.append(
+            Finding(
+                "small-panel",
+                f"{seats} validator(s): one that is silent or wrong leaves no quorum of two thirds",
+                "name at least three addresses in [validators]",
+            )
+        )
+    return found

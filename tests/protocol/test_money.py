@@ -221,10 +221,23 @@ def test_an_organizer_who_does_not_open_its_seed_loses_the_bond() -> None:
     assert balances(game) == expected
 
 
-def test_an_organizer_does_not_save_its_bond_by_too_few_contributions() -> None:
-    game = Game().finalize("open_seed")
+def test_an_organizer_does_not_save_its_bond_by_too_few_openings() -> None:
+    game = Game(terms(min_contributions=3)).contribute().open_seed(V1, V2).finalize("open_seed")
     assert kind(game) == "no-seed"
-    assert balances(game) == {ORGANIZER: 1000 + 102, BURN_ADDRESS: 501}
+    assert balances(game) == {ORGANIZER: 1000 + 102, BURN_ADDRESS: 501 + 7, V1: 7, V2: 7}
+
+
+def test_an_organizer_to_whose_seed_nobody_committed_has_its_bond_back_unopened() -> None:
+    game = Game().finalize("open_seed")
+    assert kind(game) == "few-contributions"
+    assert balances(game) == {ORGANIZER: CREATED}
+
+
+def test_one_commitment_too_few_costs_the_organizer_nothing() -> None:
+    game = Game(terms(min_contributions=3)).contribute(V1, V2).open_seed(V1)
+    game.finalize("open_seed")
+    assert kind(game) == "few-contributions"
+    assert balances(game) == {ORGANIZER: CREATED, BURN_ADDRESS: 7, V1: 7}
 
 
 def test_too_few_contributions_cost_the_contributors_and_not_the_organizer() -> None:
@@ -235,7 +248,7 @@ def test_too_few_contributions_cost_the_contributors_and_not_the_organizer() -> 
 
 
 def test_no_draw_costs_the_bond() -> None:
-    game = Game().contribute().open_seed().finalize("reveal_train")
+    game = Game(terms(min_contributions=3)).contribute().open_seed().finalize("reveal_train")
     assert kind(game) == "no-train"
     assert balances(game) == {
         ORGANIZER: 1000 + 102,
@@ -334,6 +347,13 @@ def test_a_challenge_without_money_is_played_like_any_other(ending: str) -> None
     assert balances(game) == {}
     assert game.state.credits == game.state.paid == {}
     assert game.refused(actions.ClaimDeposit(game.id, 0), ALICE) == "NothingOwed"
+
+
+def test_the_smallest_amounts_are_paid() -> None:
+    game = Game(terms(**FREE | {"entry_fee": 1, "contribution_deposit": 1})).trained()
+    game.submit(ALICE).cancel().claim_deposits([0])
+    game.send(actions.Withdraw(), V1)
+    assert game.state.paid == {ALICE: 1, V1: 1}
 
 
 @pytest.mark.parametrize(

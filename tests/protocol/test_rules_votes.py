@@ -51,6 +51,11 @@ def test_convene_in_order() -> None:
     assert game.refused(convene, OUTSIDER) == "Final"
 
 
+def test_one_opened_submission_is_enough_for_a_committee() -> None:
+    game = Game().trained().submit().open(1).convene()
+    assert game.challenge.rounds[1].committee == PANEL[:3]
+
+
 def test_a_quorum_leaves_no_second_round() -> None:
     game = Game().opened()
     game.wait("open_vote")

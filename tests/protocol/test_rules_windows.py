@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from danku.errors import Rejected
 from danku.protocol import actions
 from danku.protocol.schedule import Windows, windows
 from danku.protocol.types import Address
@@ -175,6 +176,36 @@ def test_a_window_includes_its_first_second_and_not_its_end(name: str) -> None:
             assert game.refused(action, sender) == rule
 
 
+def _says(game: Game, action: actions.Action, sender: Address) -> str:
+    with pytest.raises(Rejected) as refusal:
+        game.send(action, sender)
+    assert refusal.value.why
+    assert refusal.value.fix
+    return refusal.value.what
+
+
+def test_a_refusal_says_since_when_or_for_how_long() -> None:
+    game = Game().contribute()
+    seed, draw = game.opening_seed(PANEL[0]), actions.Draw(game.id)
+    assert _says(game, seed, PANEL[0]) == (
+        f"open_seed opens at {START + 100}, 100 s from now ({START})"
+    )
+    game.wait("open_seed", 5)
+    assert _says(game, seed, PANEL[0]) == (
+        f"open_seed closed at {START + 170}, 5 s ago ({START + 175})"
+    )
+    assert "did not open its seed secret" in _says(game, draw, OUTSIDER)
+    game = Game().trained()
+    game.time = START + 400
+    assert _says(game, actions.Finalize(game.id), OUTSIDER) == (
+        f"submissions can be made and opened until {START + 610}, 210 s from now"
+    )
+    game.wait("submit", 3)
+    assert _says(game, game.submitting(ALICE), ALICE) == (
+        f"submit closed at {START + 520}, 3 s ago"
+    )
+
+
 def test_submissions_open_with_the_reveal_of_the_train_data() -> None:
     game = Game().drawn()
     assert game.refused(game.submitting(ALICE), ALICE) == "TrainNotRevealed"
@@ -209,7 +240,10 @@ def test_round_windows() -> None:
 FINALITY = {
     "no seed": (lambda: Game().contribute().open_seed(PANEL[0]), "open_seed"),
     "few contributions": (lambda: Game().contribute().open_seed(ORGANIZER), "open_seed"),
-    "nobody drew": (lambda: Game().contribute().open_seed(), "reveal_train"),
+    "nobody drew": (
+        lambda: Game(terms(min_contributions=3)).contribute().open_seed(),
+        "reveal_train",
+    ),
     "no train data": (lambda: Game().drawn(), "reveal_train"),
     "nothing submitted": (lambda: Game().trained(), "open"),
     "nothing opened": (lambda: Game().trained().submit(), "open"),
