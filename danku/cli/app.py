@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from typing import Annotated
@@ -20,10 +21,10 @@ from danku.cli import (
     validator,
     workspace,
 )
-from danku.errors import DankuError
+from danku.errors import DankuError, StorageError, UsageError
 
-EXIT_CODES = """Exit codes: 0 done, 1 failed, 2 usage, 3 rejected by the rules, 4 not yet or nothing
-due, 5 bad or missing data, 6 network or storage, 7 verification failed."""
+EXIT_CODES = """Exit codes: 0 done, 1 failed, 2 usage, 3 rejected by the rules, 4 not yet or
+nothing is due, 5 bad or missing data, 6 network or storage, 7 verification failed."""
 
 app = typer.Typer(
     name="danku",
@@ -31,7 +32,8 @@ app = typer.Typer(
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    # NOTE: rich help doubles the time that `danku --help` takes.
+    rich_markup_mode=None,
 )
 
 
@@ -59,32 +61,84 @@ for group in (keys, challenge, data, model, validator, ledger):
     app.add_typer(group.app)
 
 
-def _report(error: DankuError) -> None:
-    from rich.console import Console
-    from rich.markup import escape
+class Crash(DankuError):
+    """danku met an error that it does not expect: a fault of its own."""
+
+
+class SystemRefused(StorageError):
+    """The operating system does not let a file or a folder be used."""
+
+
+def _expected(error: Exception) -> DankuError:
+    """What to tell of an error that a command ended in.
+
+    An unexpected error's own text is not told: nobody has made sure that it holds no secret.
+    """
+    if isinstance(error, DankuError):
+        return error
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return SystemRefused(
+            f"{place}{error.strerror or type(error).__name__}",
+            fix="check that the file or folder is there and yours, and that the disk is not full",
+        )
+    return Crash(
+        f"danku ended in an error that it does not expect ({type(error).__name__})",
+        why="this is a fault in danku, not in what you did",
+        fix="run the command again with --verbose, and report what it prints",
+    )
+
+
+def _misused(error: typer.TyperException) -> UsageError:
+    """What to tell of words that are no command."""
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context else "danku"
+    return UsageError(error.format_message(), fix=f"{where} --help shows what it takes")
+
+
+def _report(error: DankuError, name: str) -> None:
+    """Say name, what, why and fix: on stderr, and with --json as an object on stdout."""
+    from danku.cli.terminal import Terminal
 
     if "--json" in sys.argv:
-        fields = {"error": error.name, "what": error.what, "why": error.why, "fix": error.fix}
+        fields = {"error": name, "what": error.what, "why": error.why, "fix": error.fix}
         print(json.dumps(fields, indent=2))
-    console = Console(stderr=True, highlight=False)
-    console.print(f"[bold red]{escape(error.name)}[/]: {escape(error.what)}")
+    console = Terminal(stderr=True)
+    console.tell((name, "bold red"), f": {error.what}")
     if error.why:
-        console.print(f"  why: {escape(error.why)}")
+        console.tell(f"  why: {error.why}")
     if error.fix:
-        console.print(f"  fix: {escape(error.fix)}")
+        console.tell(f"  fix: {error.fix}")
+
+
+def _trace(error: Exception) -> None:
+    import traceback
+
+    from danku.cli.terminal import Terminal
+
+    Terminal(stderr=True).tell("".join(traceback.format_exception(error)))
 
 
 def main() -> None:
-    """Run the command line; every expected error ends in its family's exit code."""
-    verbose = "--verbose" in sys.argv
-    if verbose:
-        sys.argv.remove("--verbose")
+    """Run the command line; every error ends in its family's exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no "…" is no reason to fail
     try:
-        app(standalone_mode=True)
-    except DankuError as error:
-        if verbose:
-            raise
-        _report(error)
-        sys.exit(error.exit_code)
+        sys.exit(app(prog_name="danku", standalone_mode=False))
+    except typer.Abort:
+        sys.exit(1)
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message(), file=sys.stderr)
+        else:
+            _report(_misused(error), type(error).__name__)
+        sys.exit(UsageError.exit_code)
     except BrokenPipeError:
         sys.exit(1)
+    except Exception as error:
+        if "--verbose" in sys.argv:
+            _trace(error)
+        told = _expected(error)
+        _report(told, told.name)
+        sys.exit(told.exit_code)

@@ -54,7 +54,7 @@ def new(
     value = {"folder": str(folder), "file": str(folder / "challenge.toml")}
 
     def show() -> None:
-        session.out.print(f"{folder / 'challenge.toml'} written")
+        session.out.tell(f"{folder / 'challenge.toml'} written")
         session.say(f"next: edit it, then danku challenge check {folder}")
 
     session.emit(value, show)
@@ -82,7 +82,8 @@ def check(session: Session, file: FileArgument) -> None:
     def show() -> None:
         _show_draft(session, draft)
         for item in findings:
-            session.out.print(f"[yellow]{item.code}[/]: {item.message}\n  fix: {item.fix}")
+            session.out.tell((item.code, "yellow"), f": {item.message}")
+            session.out.tell(f"  fix: {item.fix}")
         session.out.print(f"{len(findings)} finding(s)" if findings else "nothing to mend")
         session.say(f"next: danku challenge create {file}")
 
@@ -167,8 +168,8 @@ def _show_created(session: Session, created: Challenge) -> None:
     }
 
     def show() -> None:
-        session.out.print(f"challenge {created.id}")
-        session.out.print(f"data root {terms.data_root}")
+        session.out.tell(f"challenge {created.id}")
+        session.out.tell(f"data root {terms.data_root}")
         deadline = moment(created.windows.contribute)
         session.say(f"validators contribute to the seed until {deadline}: danku advance")
         session.say("back up the private folder: danku keys export NAME --with-private --to FILE")
@@ -199,7 +200,7 @@ def _act(session: Session, challenge: str, name: str) -> None:
     def show() -> None:
         session.out.print(f"{name} is line {receipt.sequence} of the ledger")
         if after.settlement is not None:
-            session.out.print(f"{after.settlement.kind}: {after.settlement.reason}")
+            session.out.tell(f"{after.settlement.kind}: {after.settlement.reason}")
         session.say(f"next: danku status {challenge}")
 
     session.emit(value, show)
@@ -220,8 +221,10 @@ def finalize(session: Session, challenge: ChallengeName) -> None:
 @command(app, "cancel", "danku challenge cancel breast-cancer --as organizer")
 def cancel(session: Session, challenge: ChallengeName) -> None:
     """End a challenge; free before the first contribution, afterwards it costs the bond."""
+    from danku.protocol.finality import cancelling_is_free
+
     found = session.challenge(challenge)
-    free = not found.contributions and found.seed is None
+    free = cancelling_is_free(found, session.workspace.ledger.time())
     cost = "it is free now" if free else f"it costs the bond of {found.terms.reward.organizer_bond}"
     session.confirm(f"cancel {challenge}? {cost}")
     _act(session, challenge, "cancel")
@@ -236,7 +239,7 @@ def _reveal(session: Session, challenge: str, part: Any) -> None:
     after = session.workspace.challenge(found.id)
     cid = after.train if part == "train" else after.test
     value = {"challenge": found.id, "part": part, "bundle": cid, **receipt_value(receipt)}
-    session.emit(value, lambda: session.out.print(f"{part} bundle {cid}"))
+    session.emit(value, lambda: session.out.tell(f"{part} bundle {cid}"))
 
 
 @command(app, "reveal-train", "danku challenge reveal-train breast-cancer --as organizer")
@@ -254,8 +257,6 @@ def reveal_test(session: Session, challenge: ChallengeName) -> None:
 @command(app, "show", "danku challenge show breast-cancer")
 def show(session: Session, challenge: ChallengeName) -> None:
     """Show a challenge's terms, manifest and calendar."""
-    from rich.markup import escape
-
     from danku.cli.render import amount, facts, windows
     from danku.protocol.records import plain
     from danku.roles.stages import calendar, stage_of
@@ -284,7 +285,7 @@ def show(session: Session, challenge: ChallengeName) -> None:
         entries = f"{len(found.submissions)} of {reward.max_entries} taken"
         session.out.print(
             facts(
-                escape(manifest.title),
+                manifest.title,
                 (
                     ("id", found.id),
                     ("stage", stage_of(found, now)),
@@ -298,7 +299,7 @@ def show(session: Session, challenge: ChallengeName) -> None:
                     ("seed", found.seed or "not drawn"),
                     ("train bundle", found.train or "not revealed"),
                     ("test bundle", found.test or "not revealed"),
-                    ("about", escape(manifest.summary)),
+                    ("about", manifest.summary),
                 ),
             )
         )
@@ -310,8 +311,6 @@ def show(session: Session, challenge: ChallengeName) -> None:
 @command(app, "list", "danku challenge list")
 def list_(session: Session) -> None:
     """List the challenges on this ledger."""
-    from rich.markup import escape
-
     from danku.cli.render import amount, moment, short, table
     from danku.roles.names import name_of
     from danku.roles.stages import stage_of
@@ -332,7 +331,7 @@ def list_(session: Session) -> None:
     ]
     rows = [
         (
-            escape(names[item.id]) or "?",
+            names[item.id] or "?",
             short(item.id),
             stage_of(item, now),
             amount(item.terms.reward.pot),

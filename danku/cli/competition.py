@@ -44,7 +44,7 @@ def board(session: Session, challenge: ChallengeName) -> None:
 
     def show() -> None:
         session.out.print(leaderboard(read))
-        session.out.print(f"stage: {read.stage}" + (f"; {read.settled}" if read.settled else ""))
+        session.out.tell(f"stage: {read.stage}" + (f"; {read.settled}" if read.settled else ""))
 
     session.emit(read.plain(), show)
 
@@ -82,7 +82,7 @@ def verify(
     def show() -> None:
         session.out.print(verification(report))
         if report.ok:
-            session.out.print(f"[bold green]verified[/]; head {report.head}")
+            session.out.tell(("verified", "bold green"), f"; head {report.head}")
             session.say("note the head: danku verify --head HASH proves later that it still stands")
 
     session.emit(value, show)
@@ -128,7 +128,7 @@ def claim(session: Session) -> None:
 
     def show() -> None:
         for item in taken:
-            session.out.print(f"{item.what}: {amount(item.amount)}")
+            session.out.tell(f"{item.what}: {amount(item.amount)}")
         session.out.print(f"claimed {amount(total)}; balance {amount(balance)}")
 
     session.emit(value, show)

@@ -47,7 +47,7 @@ def pull(
     }
 
     def show() -> None:
-        session.out.print(f"{target}: {len(rows.target)} rows, verified against the data root")
+        session.out.tell(f"{target}: {len(rows.target)} rows, verified against the data root")
         session.say("arrays: features, target" + _meaning(list(manifest.model.classes)))
 
     session.emit(value, show)

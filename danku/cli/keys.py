@@ -26,16 +26,17 @@ def new(session: Session, name: KeyName) -> None:
 
 
 def _keep(session: Session, name: str, key: PrivateKey) -> None:
-    from danku.cli.unlock import read_password
+    from danku.cli.unlock import read_password, refuse_secret
     from danku.crypto.keystore import create
     from danku.crypto.signatures import checksum_address
 
+    refuse_secret(name)
     password = read_password(f"password for {name}: ", confirm=True)
     path = create(session.workspace.keys, name, password, key)
     value = {"name": name, "address": key.address, "path": str(path)}
 
     def show() -> None:
-        session.out.print(f"{name}  {checksum_address(key.address)}")
+        session.out.tell(f"{name}  {checksum_address(key.address)}")
         session.say(f"encrypted in {path}; whoever loses file or password loses the key")
 
     session.emit(value, show)
@@ -45,6 +46,7 @@ def _keep(session: Session, name: str, key: PrivateKey) -> None:
 def list_(session: Session) -> None:
     """List the keys of this workspace; no password is needed."""
     from danku.cli.render import table
+    from danku.cli.terminal import verbatim
     from danku.crypto.keystore import listing
     from danku.crypto.signatures import checksum_address
 
@@ -54,7 +56,7 @@ def list_(session: Session) -> None:
     ]
     rows = [
         (
-            file.name,
+            verbatim(file.name),
             checksum_address(file.address) if file.address else "[red]unreadable[/]",
             "[red]others can read the file: chmod 600[/]" if file.exposed else "",
         )
@@ -74,7 +76,7 @@ def show(session: Session, name: KeyName) -> None:
     value = {"name": file.name, "address": address, "path": str(file.path)}
     session.emit(
         value,
-        lambda: session.out.print(f"{file.name}  {checksum_address(address)}  {file.path}"),
+        lambda: session.out.tell(f"{file.name}  {checksum_address(address)}  {file.path}"),
     )
 
 
@@ -120,4 +122,4 @@ def export(
         session.confirm("the private folder is written unencrypted; go on?")
     count = write_backup(to, file.path, session.workspace.private if with_private else None)
     value = {"archive": str(to), "files": count}
-    session.emit(value, lambda: session.out.print(f"{to}: {count} files"))
+    session.emit(value, lambda: session.out.tell(f"{to}: {count} files"))

@@ -54,7 +54,7 @@ def show(
 
     def print_all() -> None:
         session.out.print(table("", ("line", "time", "action", "sender", "value"), rows))
-        session.out.print(f"head {ledger.head()}\nchain {ledger.chain_id}, time {ledger.time()}")
+        session.out.tell(f"head {ledger.head()}\nchain {ledger.chain_id}, time {ledger.time()}")
 
     session.emit(value, print_all)
 
@@ -90,7 +90,7 @@ def verify(
     def print_all() -> None:
         for check in report.checks:
             session.out.print(f"{check.number} {check.name}: [green]ok[/] {check.found}")
-        session.out.print(f"head {report.head}")
+        session.out.tell(f"head {report.head}")
 
     session.emit(value, print_all)
 
@@ -105,7 +105,7 @@ def export(
 
     head = copy_journal(session.workspace.journal, to, clock=session.workspace.clock).head
     value = {"file": str(to), "head": head}
-    session.emit(value, lambda: session.out.print(f"{to}, head {head}"))
+    session.emit(value, lambda: session.out.tell(f"{to}, head {head}"))
 
 
 @command(app, "import", "danku ledger import ledger-copy.jsonl")
@@ -118,7 +118,7 @@ def import_(
 
     head = copy_journal(source, session.workspace.journal, clock=session.workspace.clock).head
     value = {"journal": str(session.workspace.journal), "head": head}
-    session.emit(value, lambda: session.out.print(f"head {head}"))
+    session.emit(value, lambda: session.out.tell(f"head {head}"))
 
 
 @command(app, "grant", "danku ledger grant 0x… 1000000 --as treasurer")
@@ -134,7 +134,7 @@ def grant(
     plain = {"kind": "grant", "address": address.lower(), "amount": str(amount)}
     receipt = session.workspace.ledger.submit(session.key, convert(plain, Grant, "grant"))
     value = {"address": address.lower(), "amount": str(amount), **receipt_value(receipt)}
-    session.emit(value, lambda: session.out.print(f"granted {amount:,} to {address}"))
+    session.emit(value, lambda: session.out.tell(f"granted {amount:,} to {address}"))
 
 
 @command(app, "advance-time", "danku ledger advance-time 2h --as alice")
@@ -154,5 +154,5 @@ def advance_time(
         raise UsageError(str(error)) from None
     receipt = session.workspace.ledger.submit(session.key, AdvanceTime(seconds))
     now = session.workspace.ledger.time()
-    value = {"time": now, **receipt_value(receipt)}
+    value = {**receipt_value(receipt), "time": now}
     session.emit(value, lambda: session.out.print(f"ledger time is {moment(now)}"))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from danku.cli.challenge import receipt_value
 from danku.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from danku.protocol.manifest import Manifest
+    from danku.protocol.state import Challenge
+    from danku.roles.rehearsal import CostLine
 
 app = typer.Typer(name="model", help="Check, score, submit and open models.", no_args_is_help=True)
 
@@ -27,16 +32,31 @@ class Runtime(StrEnum):
     onnxruntime = "onnxruntime"
 
 
+def _dry_run(
+    session: Session, challenge: Challenge, manifest: Manifest, model: bytes
+) -> list[CostLine]:
+    """Admission, and evaluation on the train data as soon as that is public."""
+    from danku.roles.evidence import fetch_rows
+    from danku.roles.rehearsal import check_model, rehearse
+
+    costs = check_model(model, manifest)
+    if challenge.train is not None:
+        with session.progress() as progress:
+            rows = fetch_rows(session.workspace, challenge, manifest, "train", progress)
+            rehearse(model, rows, manifest)
+    return costs
+
+
 @command(app, "check", "danku model check breast-cancer model.onnx")
 def check(session: Session, challenge: ChallengeName, model: ModelFile) -> None:
-    """Run the very admission that validators run, and show the cost against the limits."""
+    """Run the very admission and evaluation that validators run; show the cost and its limits."""
     from danku.cli.render import table
-    from danku.roles.rehearsal import check_model
     from danku.roles.submitter import read_model
 
-    manifest = session.workspace.manifest(session.challenge(challenge))
+    found = session.challenge(challenge)
+    manifest = session.workspace.manifest(found)
     data = read_model(model, manifest.evaluation.limits.model_bytes)
-    costs = check_model(data, manifest)
+    costs = _dry_run(session, found, manifest, data)
     value = {
         "admitted": True,
         "profile": manifest.evaluation.profile,
@@ -112,13 +132,13 @@ def submit(
     """Commit to a model; nobody can read it before you open it."""
     from danku.cli.render import amount, moment
     from danku.roles import submitter
-    from danku.roles.rehearsal import check_model
 
     found = session.challenge(challenge)
     manifest = session.workspace.manifest(found)
     data = submitter.read_model(model, manifest.evaluation.limits.model_bytes)
+    submitter.precheck_submit(session.workspace, session.key, found.id)
     if not unchecked:
-        check_model(data, manifest)
+        _dry_run(session, found, manifest, data)
     reward = found.terms.reward
     session.confirm(f"lock up the bond of {reward.submission_bond:,} and pay {reward.entry_fee:,}?")
     receipt = submitter.submit(session.workspace, session.key, found.id, data)
@@ -168,6 +188,7 @@ def open_(
 def list_(session: Session, challenge: ChallengeName) -> None:
     """List your submissions, and how many you have left."""
     from danku.cli.render import moment, table
+    from danku.cli.terminal import verbatim
     from danku.roles.board import board
     from danku.roles.submitter import own_submissions
 
@@ -199,7 +220,7 @@ def list_(session: Session, challenge: ChallengeName) -> None:
             str(line.rank or "–"),
             line.score or "–",
             moment(line.time),
-            line.reason,
+            verbatim(line.reason),
         )
         for line in lines
     ]

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from rich import box
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
+
+from danku.cli.terminal import verbatim
 
 if TYPE_CHECKING:
     from danku.roles.auditor import Report
@@ -70,8 +72,8 @@ def short(identifier: str) -> str:
     return identifier[:10] + "…"
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A plain table; cells may carry markup, what others wrote must be escaped by the caller."""
+def table(title: str | Text, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """A plain table; strings may carry markup, so what others wrote must be `verbatim` text."""
     drawn = Table(
         title=title or None,
         title_justify="left",
@@ -88,13 +90,13 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 
 def facts(title: str, pairs: Iterable[tuple[str, str]]) -> Panel:
-    """A panel of names and values."""
+    """A panel of names and values, all without markup."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
     for name, value in pairs:
-        grid.add_row(name, value)
-    return Panel(grid, title=title, title_align="left")
+        grid.add_row(name, verbatim(value))
+    return Panel(grid, title=verbatim(title), title_align="left")
 
 
 def windows(calendar: Sequence[Window], now: int) -> Table:
@@ -129,16 +131,20 @@ def leaderboard(board: Board, names: Mapping[str, str] | None = None) -> Table:
             (
                 str(line.rank or "–"),
                 _six_places(line.score) if line.score else "–",
-                escape(names.get(line.submitter, short(line.submitter))),
+                verbatim(names.get(line.submitter, short(line.submitter))),
                 str(line.submission),
                 shown,
-                escape(line.reason),
+                verbatim(line.reason),
             )
         )
     better = "higher" if board.higher_is_better else "lower"
-    title = f"{escape(board.title)}\n{board.metric}, {better} is better, threshold "
+    title = f"{board.title}\n{board.metric}, {better} is better, threshold "
     title += f"{_six_places(board.threshold)}; {board.tie_break}"
-    return table(title, ("rank", "score", "submitter", "no.", "status", "reason"), rows)
+    return table(
+        verbatim(title, "table.title"),
+        ("rank", "score", "submitter", "no.", "status", "reason"),
+        rows,
+    )
 
 
 def _six_places(score: str) -> str:
@@ -150,6 +156,7 @@ def _six_places(score: str) -> str:
 def verification(report: Report) -> Table:
     """The numbered steps of a verification."""
     rows = [
-        (str(step.number), step.name, MARKS[step.ok], escape(step.detail)) for step in report.steps
+        (str(step.number), step.name, MARKS[step.ok], verbatim(step.detail))
+        for step in report.steps
     ]
     return table("", ("step", "what", "", "detail"), rows)

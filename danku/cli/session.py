@@ -17,8 +17,7 @@ import typer
 from danku.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from danku.cli.terminal import Terminal
     from danku.crypto.signatures import PrivateKey
     from danku.protocol.state import Challenge
     from danku.roles.progress import Progress
@@ -34,11 +33,13 @@ WorkspaceOption = Annotated[
     Path | None,
     typer.Option("--workspace", metavar="DIR", envvar="DANKU_WORKSPACE", help="The workspace."),
 ]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show where an error arose.")]
 COMMON = {
     "json_": (JsonOption, False),
     "yes": (YesOption, False),
     "as_": (AsOption, None),
     "workspace": (WorkspaceOption, None),
+    "verbose": (VerboseOption, False),
 }
 
 
@@ -56,18 +57,18 @@ class Session:
         self._root = workspace
 
     @cached_property
-    def out(self) -> Console:
+    def out(self) -> Terminal:
         """Results, on stdout."""
-        from rich.console import Console
+        from danku.cli.terminal import Terminal
 
-        return Console(highlight=False)
+        return Terminal()
 
     @cached_property
-    def err(self) -> Console:
+    def err(self) -> Terminal:
         """Progress and advice, on stderr."""
-        from rich.console import Console
+        from danku.cli.terminal import Terminal
 
-        return Console(stderr=True, highlight=False)
+        return Terminal(stderr=True)
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -104,10 +105,10 @@ class Session:
         else:
             show()
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, style: str = "") -> None:
         """One line of advice on stderr; silent with --json."""
         if not self.json:
-            self.err.print(text)
+            self.err.tell((text, style))
 
     def confirm(self, question: str) -> None:
         """Go on only if the user agrees, or said so with --yes.
@@ -115,6 +116,8 @@ class Session:
         Raises:
             Declined: no, or nobody to ask.
         """
+        from danku.cli.terminal import printable
+
         if self.yes:
             return
         if not sys.stdin.isatty():
@@ -123,7 +126,7 @@ class Session:
                 why=question,
                 fix="add --yes",
             )
-        if not typer.confirm(question, err=True):
+        if not typer.confirm(printable(question), err=True):
             raise Declined("declined; nothing was done", fix="run it again, or add --yes")
 
     @contextmanager
@@ -170,15 +173,18 @@ def command(
 
         @functools.wraps(function)
         def run(**values: Any) -> None:
-            session = Session(**{key: values.pop(key) for key in COMMON})
+            common = {key: values.pop(key) for key in COMMON}
+            del common["verbose"]  # `danku.cli.app.main` looks for it, also where this fails
+            session = Session(**common)
             function(session, **values)
 
         own = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in own]
         run.__signature__ = signature.replace(parameters=[*own, *common])  # type: ignore[attr-defined]
         run.__annotations__ = {item.name: item.annotation for item in (*own, *common)}
         del run.__wrapped__
+        summary = inspect.getdoc(function)  # else lists of commands cut it off
         epilog = "Example: " + example
-        group.command(name, epilog=epilog, hidden=hidden)(run)
+        group.command(name, epilog=epilog, short_help=summary, hidden=hidden)(run)
         return function
 
     return register

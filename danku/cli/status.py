@@ -94,59 +94,54 @@ def _entry_steps(challenge: Challenge, name: str, keys: dict[str, str]) -> list[
 
 
 def _show_challenge(session: Session, value: dict[str, Any], challenge: Challenge) -> None:
-    from rich.markup import escape
-
     from danku.cli.render import windows
     from danku.roles.stages import calendar
 
-    session.out.print(
-        f"[bold]{escape(value['name'])}[/]  stage: [bold]{value['stage']}[/]  "
-        f"{value['submissions']} submission(s), {value['opened']} opened"
+    session.out.tell(
+        (value["name"], "bold"),
+        "  stage: ",
+        (value["stage"], "bold"),
+        f"  {value['submissions']} submission(s), {value['opened']} opened",
     )
     if value["settled"]:
-        session.out.print(f"settled: {escape(value['settled'])}")
+        session.out.tell(f"settled: {value['settled']}")
     else:
         session.out.print(windows(calendar(challenge), value["time"]))
 
 
 def _show_balances(session: Session, owed: dict[str, int], balances: dict[str, str]) -> None:
-    from rich.markup import escape
-
     from danku.cli.render import amount, table
+    from danku.cli.terminal import verbatim
 
     rows = [
-        (escape(name), amount(int(balances[name])), amount(total)) for name, total in owed.items()
+        (verbatim(name), amount(int(balances[name])), amount(total)) for name, total in owed.items()
     ]
     session.out.print(table("", ("key", "balance", "owed"), rows))
 
 
 def _show_step(session: Session, step: dict[str, Any], now: int) -> None:
-    from rich.markup import escape
-
     from danku.cli.render import relative
 
-    who, what = escape(step["key"]), step["what"]
+    task = f"{step['key']}: {step['what']}"
     if step["due"]:
         closes = f", closes {relative(step['closes'], now)}" if step["closes"] else ""
-        session.out.print(f"[green]now[/]    {who}: {what}{closes}")
-        session.out.print(f"       [bold]{escape(step['command'])}[/]")
+        session.out.tell(("now", "green"), f"    {task}{closes}")
+        session.out.tell((f"       {step['command']}", "bold"))
     else:
         when = f"{relative(step['opens'], now)}, closes {relative(step['closes'], now)}"
-        session.out.print(f"[dim]later[/]  {who}: {what}, opens {when}")
+        session.out.tell(("later", "dim"), f"  {task}, opens {when}")
     if step["cost_of_missing"]:
-        session.out.print(f"       [dim]a miss costs {step['cost_of_missing']}[/]")
+        session.out.tell((f"       a miss costs {step['cost_of_missing']}", "dim"))
 
 
 def _show_next(session: Session, statuses: list[dict[str, Any]], owed: dict[str, int]) -> None:
-    from rich.markup import escape
-
     steps = [(step, item["time"]) for item in statuses for step in item["next"]]
     for step, now in sorted(steps, key=lambda pair: (pair[0]["due"], -pair[0]["opens"])):
         _show_step(session, step, now)
     for name, total in owed.items():
         if total:
-            session.out.print(f"[green]now[/]    {escape(name)}: take out what is owed")
-            session.out.print(f"       [bold]danku claim --as {escape(name)}[/]")
+            session.out.tell(("now", "green"), f"    {name}: take out what is owed")
+            session.out.tell((f"       danku claim --as {name}", "bold"))
 
 
 def status(session: Session, challenge: OptionalChallenge = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,20 @@ if TYPE_CHECKING:
 
 class NoKey(UsageError):
     """It is not clear which key acts, or how to unlock it."""
+
+
+def refuse_secret(name: str) -> None:
+    """Refuse a private key where a key's name belongs; it is not repeated.
+
+    Raises:
+        NoKey: the name looks like a private key.
+    """
+    if re.fullmatch(r"(0x)?[0-9a-fA-F]{64}", name):
+        raise NoKey(
+            "this looks like a private key, not like the name of one",
+            why="command lines are seen by others and kept in histories",
+            fix="set DANKU_PRIVATE_KEY, or danku keys import NAME; if it is a key, use another",
+        )
 
 
 def _from_environment() -> PrivateKey | None:
@@ -34,6 +49,8 @@ def find_key_file(keys: Path, wanted: str | None) -> KeyFile:
     """
     from danku.crypto.keystore import listing
 
+    if wanted is not None:
+        refuse_secret(wanted)
     files = listing(keys)
     names = ", ".join(file.name for file in files)
     if wanted is None:
@@ -96,6 +113,7 @@ def unlock_key(keys: Path, wanted: str | None) -> PrivateKey:
         NoKey: it is not clear which.
         DataError: wrong password or broken key file.
     """
+    from danku.cli.terminal import Terminal
     from danku.crypto.keystore import unlock
 
     key = _from_environment() if wanted is None else None
@@ -103,5 +121,5 @@ def unlock_key(keys: Path, wanted: str | None) -> PrivateKey:
         return key
     file = find_key_file(keys, wanted)
     if file.exposed:
-        print(f"{file.path} can be read by others: chmod 600 it", file=sys.stderr)
+        Terminal(stderr=True).tell((f"{file.path} can be read by others: chmod 600 it", "yellow"))
     return unlock(file.path, read_password(f"password of {file.name}: "))

@@ -25,7 +25,7 @@ def run(session: Session) -> None:
                 steps = advance(session.workspace, session.key, challenge, progress)
         except DankuError as error:
             failures.append(error)
-            session.say(f"[red]{challenge.id}: {error.what}[/]")
+            session.say(f"{challenge.id}: {error.what}", "red")
             continue
         if steps:
             done.append({"challenge": challenge.id, "done": [step.name for step in steps]})

@@ -45,7 +45,7 @@ def init(
     }
 
     def show() -> None:
-        session.out.print(f"workspace {made.root}, ledger {made.journal}")
+        session.out.tell(f"workspace {made.root}, ledger {made.journal}")
         session.say("next: danku keys new NAME" + _where(folder))
 
     session.emit(value, show)

@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 
 from danku.crypto.signatures import PrivateKey
+from tests.cli.fixtures import at, empty, played, quick
+
+__all__ = ["at", "empty", "played", "quick"]
 
 PASSWORD = "correct horse battery staple"
 
