@@ -30,7 +30,7 @@ demo: $(STAMP) ## play a whole competition in a throw-away sandbox
 	$(BIN)/danku demo
 
 test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(STAMP) ## check style, format and types
 	$(BIN)/ruff check
