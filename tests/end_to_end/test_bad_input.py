@@ -213,8 +213,8 @@ MODELS: dict[str, tuple[Callable[[], onnx.ModelProto | bytes], str]] = {
     "of one long row": (lambda: _onnx([_first], shape=(2,)), "[2]"),
     "of rows without end": (lambda: _onnx([_first], shape=("batch", "width", 2)), "[?, ?, 2]"),
     "with an unknown operator": (
-        lambda: _onnx([helper.make_node("Einsum", ["x"], ["y"], equation="ij->i")]),
-        "Einsum",
+        lambda: _onnx([helper.make_node("RandomNormalLike", ["x"], ["y"])]),
+        "unsupported operator RandomNormalLike",
     ),
     "that gives floats": (
         lambda: _onnx([helper.make_node("Relu", ["x"], ["y"])], TensorProto.FLOAT),
