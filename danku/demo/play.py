@@ -109,7 +109,8 @@ class Game:
         self._wait_until(created.windows.open_seed)
         ada = self.cast["ada"]
         ada.workspace.send(ada.key, Draw(self.identity))
-        self.narrator.say("ada", f"draws the seed {self.challenge.seed}; anyone may")
+        seed = (self.challenge.seed or "")[:18]
+        self.narrator.say("ada", f"draws the seed {seed}…; anyone may")
         organizer.reveal(self.host.workspace, self.host.key, self.identity, "train")
         self.narrator.say("organizer", "publishes the train groups with their Merkle proofs")
 
