@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak clean
+.PHONY: help setup demo test lint bench soak conformance clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -42,6 +42,9 @@ bench: $(STAMP) ## measure speed and size
 
 soak: $(STAMP) ## run the long tests
 	$(BIN)/python -m pytest -m soak tests/
+
+conformance: $(STAMP) ## run the ONNX project's own tests; writes docs/conformance.md
+	$(BIN)/python tests/conformance/backend_suite.py
 
 clean: ## remove .venv, caches and builds
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

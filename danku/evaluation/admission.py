@@ -61,8 +61,10 @@ class Admitted:
         return np.concatenate(parts)
 
     def _typed(self, rows: int) -> TypedGraph:
+        features = self._graph.input
+        kind = TensorType(features.dtype, (rows, *self._manifest.model.shape))
         limits = self._manifest.evaluation.limits
-        return TypedGraph(self._graph, self._manifest.model.shape, rows, limits)
+        return TypedGraph(self._graph, {features.name: kind}, limits)
 
     def _plan(self, rows: int, typed: TypedGraph | None = None) -> tuple[Plan, TensorType]:
         if rows not in self._plans:

@@ -15,6 +15,8 @@ from danku.protocol.manifest import ModelContract
 
 UNKNOWN_LABEL = -1
 
+_OUTPUT_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
 _EXPECTED = {
     "label": "integers or strings [batch]",
     "probabilities": "floats [batch, {classes}]",
@@ -83,13 +85,16 @@ def _named_columns(kind: TensorType, contract: ModelContract) -> tuple[int, ...]
 def _fits(kind: TensorType, contract: ModelContract, rows: int) -> bool:
     if contract.output == "probabilities":
         return (
-            kind.dtype.kind == "f"
+            kind.dtype in _OUTPUT_FLOATS
             and kind.rank == 2
             and kind.shape[0] == rows
             and (kind.shape[1] == len(contract.classes) or bool(_named_columns(kind, contract)))
         )
-    kinds = "iuO" if contract.output == "label" else "f"
-    return kind.dtype.kind in kinds and not kind.is_map and kind.shape in ((rows,), (rows, 1))
+    if contract.output == "label":
+        fits = kind.kind in "iuO" and not kind.is_map
+    else:
+        fits = kind.dtype in _OUTPUT_FLOATS
+    return fits and kind.shape in ((rows,), (rows, 1))
 
 
 def select_output(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from danku.evaluation import profile, wire
@@ -27,6 +27,8 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
     """int, float, str, tuples of them, or a read-only array."""
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What an operator derived from the attributes alone; copies of the node share it."""
 
     def __getitem__(self, attribute: str) -> Any:
         return self.attributes[attribute]
@@ -34,7 +36,7 @@ class Node:
 
 @dataclass(frozen=True)
 class GraphInput:
-    """The one input; None stands for a dimension that the model leaves open."""
+    """An input; None stands for a dimension that the model leaves open."""
 
     name: str
     dtype: DType
@@ -45,14 +47,23 @@ class GraphInput:
 class Graph:
     """Nodes in execution order: every name is defined once, before it is used."""
 
-    input: GraphInput
+    inputs: tuple[GraphInput, ...]
     constants: Mapping[str, Array]
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
 
+    @property
+    def input(self) -> GraphInput:
+        """The one input of a model that keeps the contract."""
+        [only] = self.inputs
+        return only
 
-def read_graph(model: bytes, node_limit: int) -> Graph:
+
+def read_graph(model: bytes, node_limit: int, *, single_input: bool = True) -> Graph:
     """Parse a model.
+
+    Args:
+        single_input: whether the contract holds, which has one input.
 
     Raises:
         ModelRejected: not ONNX, something that the profile does not admit, or a graph that is not
@@ -71,10 +82,14 @@ def read_graph(model: bytes, node_limit: int) -> Graph:
     opsets = _opsets(parsed)
     nodes = tuple(_node(node, opsets) for node in graph.node)
     constants = _constants(graph)
-    graph_input = _input(graph, constants)
+    # NOTE: up to IR version 3 every initializer is listed as an input as well.
+    values = [value for value in graph.input if value.name not in constants]
+    if single_input and len(values) != 1:
+        raise ModelRejected("input", f"{len(values)} inputs, the contract has one")
+    inputs = tuple(_input(value) for value in values)
     outputs = tuple(output.name for output in graph.output)
-    _check_names(graph_input.name, constants, nodes, outputs)
-    return Graph(graph_input, constants, nodes, outputs)
+    _check_names([each.name for each in inputs], constants, nodes, outputs)
+    return Graph(inputs, constants, nodes, outputs)
 
 
 def _parse(model: bytes) -> ModelProto:
@@ -167,12 +182,7 @@ def _constants(graph: GraphProto) -> dict[str, Array]:
     return constants
 
 
-def _input(graph: GraphProto, constants: Mapping[str, Array]) -> GraphInput:
-    # NOTE: up to IR version 3 every initializer is listed as an input as well.
-    inputs = [value for value in graph.input if value.name not in constants]
-    if len(inputs) != 1:
-        raise ModelRejected("input", f"{len(inputs)} inputs, the contract has one")
-    [value] = inputs
+def _input(value: ValueInfoProto) -> GraphInput:
     if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
         raise ModelRejected("input", "the input is not a tensor with a shape")
     return GraphInput(
@@ -188,11 +198,16 @@ def _open_shape(value: ValueInfoProto) -> tuple[int | None, ...]:
 
 
 def _check_names(
-    graph_input: str, constants: Iterable[str], nodes: Iterable[Node], outputs: tuple[str, ...]
+    inputs: Sequence[str],
+    constants: Iterable[str],
+    nodes: Iterable[Node],
+    outputs: tuple[str, ...],
 ) -> None:
-    defined = {graph_input, *constants}
+    defined = {*inputs, *constants}
     if "" in defined:
         raise ModelRejected("names", "an input or initializer has no name")
+    if len(set(inputs)) != len(inputs):
+        raise ModelRejected("names", "an input is listed twice")
     later = {name for node in nodes for name in node.outputs if name}
     for node in nodes:
         for name in node.inputs:

@@ -12,7 +12,7 @@ from danku.evaluation.tensor import Array, TensorType
 FLOATS = "f"
 NUMBERS = "fiu"
 INTEGERS = "iu"
-ANYTHING = "fiubO"
+ANYTHING = "fiubOn"
 
 
 def refuse(node: Node, problem: str) -> ModelRejected:
@@ -24,7 +24,7 @@ def require_kind(node: Node, kinds: str, *tensors: TensorType | None) -> None:
     """Raises ModelRejected unless the tensors present are of one type among these kinds."""
     present = [tensor for tensor in tensors if tensor is not None]
     for tensor in present:
-        if tensor.dtype.kind not in kinds:
+        if tensor.kind not in kinds:
             raise ModelRejected("type", f"{node.operator}: unsupported type {tensor.dtype_name}")
     if len({tensor.dtype for tensor in present}) > 1:
         raise ModelRejected("type", f"{node.operator}: inputs of different types")
@@ -47,10 +47,11 @@ def require_value(node: Node, tensor: TensorType) -> Array:
     return tensor.value
 
 
-def integers(node: Node, tensor: TensorType) -> tuple[int, ...]:
-    """The constant integers of a tensor [n] or [], at most one for each possible axis."""
+def integers(node: Node, tensor: TensorType, each_axis: int = 1) -> tuple[int, ...]:
+    """The constant integers of a tensor [n] or [], at most so many for each possible axis."""
     value = require_value(node, tensor)
-    if value.dtype.kind not in INTEGERS or value.ndim > 1 or value.size > profile.RANK:
+    most = each_axis * profile.RANK
+    if value.dtype.kind not in INTEGERS or value.ndim > 1 or value.size > most:
         raise refuse(node, f"expected a list of integers, found {tensor}")
     return tuple(int(each) for each in value.reshape(-1))
 

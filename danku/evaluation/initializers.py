@@ -23,6 +23,11 @@ _TYPED_FIELDS = {
     "object": "string_data",
 }
 _OTHER_TYPES_FIELD = "int32_data"
+_BITS: dict[DType, DType] = {
+    **dict.fromkeys((np.dtype(np.float16), profile.BFLOAT16), np.dtype(np.uint16)),
+    **dict.fromkeys(profile.STORED_ONLY, np.dtype(np.uint8)),
+}
+"""Types that are stored as integers with the same bits."""
 _ALL_FIELDS = tuple(sorted({*_TYPED_FIELDS.values(), _OTHER_TYPES_FIELD}))
 
 
@@ -51,21 +56,38 @@ def read_tensor(tensor: TensorProto) -> Array:
     if tensor.HasField("raw_data"):
         if filled or kind.dtype == profile.STRING:
             raise ModelRejected("tensor", f"tensor {quoted(tensor.name)} has the wrong data field")
-        if len(tensor.raw_data) != kind.elements * kind.dtype.itemsize:
+        stored = _BITS.get(kind.dtype, kind.dtype)
+        if len(tensor.raw_data) != _stored_elements(kind) * stored.itemsize:
             raise broken
-        array = np.frombuffer(tensor.raw_data, kind.dtype.newbyteorder("<")).astype(kind.dtype)
+        array = np.frombuffer(tensor.raw_data, stored.newbyteorder("<")).astype(stored)
+        array = _unpacked(array, kind).view(kind.dtype)
         if kind.dtype == np.bool_ and (array.view(np.uint8) > 1).any():
             raise ModelRejected("tensor", f"tensor {quoted(tensor.name)} has values out of range")
     else:
         if filled not in ([], [typed]):
             raise ModelRejected("tensor", f"tensor {quoted(tensor.name)} has the wrong data field")
         values: Sequence[Any] = getattr(tensor, typed)
-        if len(values) != kind.elements:
+        if len(values) != _stored_elements(kind):
             raise broken
-        array = _from_values(values, kind.dtype, tensor.name)
+        array = _from_values(values, kind, tensor.name)
     array = array.reshape(kind.shape)
     array.flags.writeable = False
     return array
+
+
+def _stored_elements(kind: TensorType) -> int:
+    """How many numbers hold the elements."""
+    return -(-kind.elements * profile.PACKED_BITS.get(kind.dtype, 8) // 8)
+
+
+def _unpacked(stored: Array, kind: TensorType) -> Array:
+    """One number for each element, the lowest bits first."""
+    if kind.dtype not in profile.PACKED_BITS:
+        return stored
+    width = profile.PACKED_BITS[kind.dtype]
+    places = np.arange(0, 8, width, dtype=np.uint8)
+    parts = (stored[:, np.newaxis] >> places) & np.uint8(2**width - 1)
+    return parts.reshape(-1)[: kind.elements]
 
 
 def read_string(data: bytes) -> str:
@@ -82,7 +104,8 @@ def read_string(data: bytes) -> str:
         raise ModelRejected("tensor", "a string is not UTF-8") from None
 
 
-def _from_values(values: Sequence[Any], dtype: DType, name: str) -> Array:
+def _from_values(values: Sequence[Any], kind: TensorType, name: str) -> Array:
+    dtype = _BITS.get(kind.dtype, kind.dtype)
     if dtype == profile.STRING:
         return strings([read_string(value) for value in values])
     if dtype.kind == "f":
@@ -91,7 +114,7 @@ def _from_values(values: Sequence[Any], dtype: DType, name: str) -> Array:
     array = wide.astype(dtype)
     if (array != wide).any():
         raise ModelRejected("tensor", f"tensor {quoted(name)} has values out of range")
-    return array
+    return _unpacked(array, kind).view(kind.dtype)
 
 
 def strings(values: Sequence[str]) -> Array:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from danku.evaluation.graph import Graph, Node
+from danku.evaluation.kernels.narrow import narrowed, widened
 from danku.evaluation.kernels.rejection import RuntimeRejection
 from danku.evaluation.metering import Cost, elements_moved, refuse_above
 from danku.evaluation.refusal import ModelRejected
@@ -46,7 +47,15 @@ class Step:
             RuntimeRejection: the model asked for something undefined.
             AssertionError: the kernel broke its own contract, which is our fault.
         """
-        results = [np.asarray(result) for result in self.operator.run(self.node, arrays)]
+        if all(kind.elements == 0 for kind in self.outputs):
+            # NOTE: one dimension of 0 lets others be so large that no kernel may look at them.
+            return [np.empty(kind.shape, kind.dtype) for kind in self.outputs]
+        if not self.operator.native:
+            arrays = [None if array is None else widened(array) for array in arrays]
+        results = [
+            narrowed(np.asarray(result), kind.dtype)
+            for result, kind in zip(self.operator.run(self.node, arrays), self.outputs, strict=True)
+        ]
         for result, kind in zip(results, self.outputs, strict=True):
             if (result.dtype, result.shape) != (kind.dtype, kind.shape):
                 found = f"{result.dtype} {list(result.shape)}"
@@ -56,9 +65,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps from the input to one output, for a fixed number of rows."""
+    """Steps from the inputs to one output, for fixed shapes."""
 
-    input: str
+    inputs: tuple[str, ...]
     output: str
     steps: tuple[Step, ...]
     constants: Mapping[str, Array]
@@ -66,13 +75,16 @@ class Plan:
     elements: int
     peak_bytes: int
 
-    def run(self, features: Array) -> Array:
+    def run(self, *inputs: Array) -> Array:
         """The output for one batch.
+
+        Args:
+            inputs: those of ``self.inputs``, in that order.
 
         Raises:
             RuntimeRejection: the model asked for something undefined.
         """
-        live = {**self.constants, self.input: features}
+        live = {**self.constants, **dict(zip(self.inputs, inputs, strict=True))}
         for step in self.steps:
             arrays = [live[name] if name else None for name in step.node.inputs]
             results = step.compute(arrays)
@@ -83,16 +95,20 @@ class Plan:
 
 
 class TypedGraph:
-    """A graph whose every tensor has a known type for a fixed number of rows.
+    """A graph whose every tensor has a known type for fixed shapes of its inputs.
+
+    Args:
+        inputs: the type of each input; one with a value is a constant of the model.
 
     Raises:
         ModelRejected: a node that is unsupported or malformed, a shape that depends on data, or
             constants above the limits.
     """
 
-    def __init__(self, graph: Graph, row: tuple[int, ...], rows: int, limits: Limits) -> None:
+    def __init__(self, graph: Graph, inputs: Mapping[str, TensorType], limits: Limits) -> None:
         self.graph = graph
-        self.types = {graph.input.name: TensorType(graph.input.dtype, (rows, *row))}
+        self._inputs = inputs
+        self.types = dict(inputs)
         self.types |= {name: constant(value) for name, value in graph.constants.items()}
         self.steps: list[Step] = []
         self._limits = limits
@@ -151,7 +167,7 @@ class TypedGraph:
             steps.append(Step(step.node, step.operator, step.inputs, step.outputs, released))
         steps.reverse()
         return Plan(
-            self.graph.input.name,
+            tuple(name for name, kind in self._inputs.items() if kind.value is None),
             output,
             tuple(steps),
             {name: value for name in sorted(kept) if (value := self.types[name].value) is not None},
@@ -161,7 +177,7 @@ class TypedGraph:
         )
 
     def _peak(self, steps: Sequence[Step]) -> int:
-        live = peak = self.types[self.graph.input.name].bytes
+        live = peak = sum(kind.bytes for kind in self._inputs.values() if kind.value is None)
         for step in steps:
             peak = max(peak, live + sum(kind.bytes for kind in step.outputs))
             live += sum(self.types[name].bytes for name in step.node.outputs if name)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
-OPSETS = {"": (9, 22), "ai.onnx.ml": (1, 3)}
+OPSETS = {"": (9, 22), "ai.onnx.ml": (1, 4), "com.microsoft": (1, 1)}
 """First and last admitted opset version of each admitted domain; "" is ai.onnx."""
 
 IR_VERSIONS = (3, 14)
@@ -41,6 +42,7 @@ STRING_COST = 64
 """Bytes that a string element is charged."""
 
 STRING = np.dtype(object)
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
     1: np.dtype(np.float32),
@@ -52,23 +54,34 @@ ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
     7: np.dtype(np.int64),
     8: STRING,
     9: np.dtype(np.bool_),
+    10: np.dtype(np.float16),
     11: np.dtype(np.float64),
     12: np.dtype(np.uint32),
     13: np.dtype(np.uint64),
+    16: BFLOAT16,
+    17: np.dtype(ml_dtypes.float8_e4m3fn),
+    18: np.dtype(ml_dtypes.float8_e4m3fnuz),
+    19: np.dtype(ml_dtypes.float8_e5m2),
+    20: np.dtype(ml_dtypes.float8_e5m2fnuz),
+    21: np.dtype(ml_dtypes.uint4),
+    22: np.dtype(ml_dtypes.int4),
+    23: np.dtype(ml_dtypes.float4_e2m1fn),
+    24: np.dtype(ml_dtypes.float8_e8m0fnu),
+    25: np.dtype(ml_dtypes.uint2),
+    26: np.dtype(ml_dtypes.int2),
 }
 """ONNX element type numbers that are admitted, and what holds them; strings are `str` objects."""
 
+STORED_ONLY = frozenset(ELEMENT_TYPES[number] for number in range(17, 27))
+"""Types that are moved, cast and dequantized, and never computed with."""
+
+PACKED_BITS = {ELEMENT_TYPES[number]: 4 for number in (21, 22, 23)} | {
+    ELEMENT_TYPES[number]: 2 for number in (25, 26)
+}
+"""Bits of an element of the types of which a byte of a stored tensor holds several."""
+
 REFUSED_ELEMENT_TYPES = {
-    10: "float16",
     14: "complex64",
     15: "complex128",
-    16: "bfloat16",
-    17: "float8e4m3fn",
-    18: "float8e4m3fnuz",
-    19: "float8e5m2",
-    20: "float8e5m2fnuz",
-    21: "uint4",
-    22: "int4",
-    23: "float4e2m1",
 }
 """Names of the others, for the reason of a refusal."""

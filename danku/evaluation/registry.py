@@ -75,6 +75,9 @@ class Operator:
     """First and last opset version, within `profile.OPSETS`."""
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     work: Work = no_work
+    native: bool = False
+    """Whether ``run`` takes float16 and bfloat16 as they are; else it gets them as float32, and
+    what it gives is rounded to the type that is inferred."""
 
 
 def _load() -> dict[tuple[str, str], list[Operator]]:

@@ -43,6 +43,13 @@ class TensorType:
             raise ModelRejected("shape", "a tensor has too many elements")
 
     @property
+    def kind(self) -> str:
+        """ "f", "i", "u", "b" or "O", or "n" for what is stored only: the sort of the elements."""
+        if self.dtype in profile.STORED_ONLY:
+            return "n"
+        return "f" if self.dtype == profile.BFLOAT16 else self.dtype.kind
+
+    @property
     def rank(self) -> int:
         return len(self.shape)
 

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from danku.evaluation.graph import read_graph
 from danku.evaluation.planner import TypedGraph
+from danku.evaluation.tensor import TensorType
 from danku.protocol.manifest import (
     DataDescription,
     EvaluationTerms,
@@ -82,7 +83,7 @@ def make_model(
 def run_exact(model: onnx.ModelProto, x: np.ndarray) -> dict[str, np.ndarray]:
     """All outputs of a model under exact/1, without a contract."""
     graph = read_graph(model.SerializeToString(), 1_000)
-    typed = TypedGraph(graph, x.shape[1:], x.shape[0], Limits())
+    typed = TypedGraph(graph, {graph.input.name: TensorType(x.dtype, x.shape)}, Limits())
     return {name: typed.plan(name).run(x) for name in graph.outputs}
 
 

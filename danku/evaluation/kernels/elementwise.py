@@ -87,6 +87,31 @@ def divide(a: Array, b: Array) -> Array:
         return np.where(negative, np.negative(quotients), quotients).astype(a.dtype)
 
 
+def integer_power(base: Array, exponent: Array) -> Array:
+    """base^exponent modulo 2^bits of the base's type, with broadcasting.
+
+    Negative exponents: the quotient 1 / base^-exponent truncated toward zero, so 0 but for the
+    bases 1 and -1.
+
+    Raises:
+        ZeroDivisor: 0 to a negative power.
+    """
+    base, exponent = np.broadcast_arrays(native(base), native(exponent))
+    negative = exponent < 0
+    if (negative & (base == 0)).any():
+        raise ZeroDivisor
+    with np.errstate(all="ignore"):
+        left, factor = _magnitude(exponent), base.astype(np.uint64)
+        result = np.ones(base.shape, np.uint64)
+        while left.any():
+            result = np.where(left & np.uint64(1), result * factor, result)
+            factor = factor * factor
+            left = left >> np.uint64(1)
+        powers = result.astype(base.dtype)
+        unit = (base == 1) | (base.astype(np.int64) == -1) if base.dtype.kind == "i" else base == 1
+        return np.where(negative & ~unit, base.dtype.type(0), powers)
+
+
 def _saturated(x: Array, dtype: np.dtype[Any]) -> Array:
     limits = np.iinfo(dtype)
     wide = x.astype(np.float64)

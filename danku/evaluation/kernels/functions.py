@@ -76,7 +76,8 @@ def _power(bases: Floats, exponents: Floats, results: Floats) -> None:
         results[i] = scalars.power(bases[i], exponents[i])
 
 
-def _mapped(function: Kernel, x: Array, *others: Array) -> Array:
+def mapped(function: Kernel, x: Array, *others: Array) -> Array:
+    """A kernel of float64 operands applied to every element, rounded to the type of ``x``."""
     x = floats(x, function.name)
     operands = [contiguous(operand).reshape(-1) for operand in (x, *others)]
     results = np.empty(x.size, x.dtype)
@@ -92,42 +93,42 @@ def _mapped(function: Kernel, x: Array, *others: Array) -> Array:
 
 def exp(x: Array) -> Array:
     """e^x."""
-    return _mapped(_exp, x)
+    return mapped(_exp, x)
 
 
 def expm1(x: Array) -> Array:
     """e^x - 1, without cancellation near 0."""
-    return _mapped(_expm1, x)
+    return mapped(_expm1, x)
 
 
 def log(x: Array) -> Array:
     """The natural logarithm; -inf at 0 of either sign, NaN below."""
-    return _mapped(_log, x)
+    return mapped(_log, x)
 
 
 def log1p(x: Array) -> Array:
     """log(1 + x), without cancellation near 0."""
-    return _mapped(_log1p, x)
+    return mapped(_log1p, x)
 
 
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent."""
-    return _mapped(_tanh, x)
+    return mapped(_tanh, x)
 
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + e^-x)."""
-    return _mapped(_sigmoid, x)
+    return mapped(_sigmoid, x)
 
 
 def softplus(x: Array) -> Array:
     """log(1 + e^x)."""
-    return _mapped(_softplus, x)
+    return mapped(_softplus, x)
 
 
 def erf(x: Array) -> Array:
     """The error function."""
-    return _mapped(_erf, x)
+    return mapped(_erf, x)
 
 
 def sqrt(x: Array) -> Array:
@@ -146,4 +147,4 @@ def power(x: Array, y: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.broadcast_to(x * x, np.broadcast_shapes(x.shape, y.shape)).copy()
     bases, exponents = np.broadcast_arrays(x, y)
-    return _mapped(_power, bases, exponents)
+    return mapped(_power, bases, exponents)

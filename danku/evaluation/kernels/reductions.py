@@ -27,6 +27,7 @@ from danku.evaluation.kernels.arrays import (
 )
 from danku.evaluation.kernels.compiler import FLOAT64, Kernel, kernel, source, target
 from danku.evaluation.kernels.elementwise import divide
+from danku.evaluation.kernels.functions import exp, log
 from danku.evaluation.kernels.rejection import RuntimeRejection
 
 Floats = NDArray[np.float64]
@@ -43,6 +44,19 @@ def _sums(values: Floats, sums: Floats) -> None:
             terms = values[o, r]
             for i in range(values.shape[2]):
                 accumulators[i] += terms[i]
+
+
+@kernel(source(FLOAT64, 3), target(FLOAT64, 2))
+def _products(values: Floats, products: Floats) -> None:
+    """products[o, i] = values[o, 0, i] * values[o, 1, i] * ... from 1."""
+    for o in range(values.shape[0]):
+        accumulators = products[o]
+        for i in range(values.shape[2]):
+            accumulators[i] = 1.0
+        for r in range(values.shape[1]):
+            factors = values[o, r]
+            for i in range(values.shape[2]):
+                accumulators[i] *= factors[i]
 
 
 @kernel(source(FLOAT64, 2), target(FLOAT64, 2))
@@ -96,15 +110,19 @@ def _result_shape(x: Array, axes: Sequence[int], keepdims: bool) -> tuple[int, .
     return tuple(1 if gone else length for gone, length in lengths if keepdims or not gone)
 
 
-def _float_sums(x: Array, axes: Sequence[int], keepdims: bool) -> Floats:
+def _accumulated(function: Kernel, x: Array, axes: Sequence[int], keepdims: bool) -> Floats:
     groups = _grouped(x, axes)
     if groups.shape[2] == 1:
         # NOTE: side by side, the sums of many rows advance together, each in its own order.
         groups = groups.transpose(2, 1, 0)
     values = groups.astype(np.float64, order="C")
-    sums = np.empty((values.shape[0], values.shape[2]))
-    _sums(values, sums)
-    return sums.reshape(_result_shape(x, axes, keepdims))
+    results = np.empty((values.shape[0], values.shape[2]))
+    function(values, results)
+    return results.reshape(_result_shape(x, axes, keepdims))
+
+
+def _float_sums(x: Array, axes: Sequence[int], keepdims: bool) -> Floats:
+    return _accumulated(_sums, x, axes, keepdims)
 
 
 def _integer_sums(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
@@ -129,6 +147,48 @@ def total(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
         if x.dtype in INTEGERS:
             return _integer_sums(x, axes, keepdims).astype(x.dtype)
         return rounded(_float_sums(x, axes, keepdims), x.dtype)
+
+
+def product(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    """One float64 accumulator from 1, rounded once. Integers wrap modulo 2^bits of their type."""
+    x = _numbers(x, "product")
+    with np.errstate(all="ignore"):
+        if x.dtype in INTEGERS:
+            values = _grouped(x, axes)
+            products = np.multiply.reduce(values, axis=1, dtype=x.dtype)
+            return np.asarray(products.reshape(_result_shape(x, axes, keepdims)))
+        return rounded(_accumulated(_products, x, axes, keepdims), x.dtype)
+
+
+def squares(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    """The sum of float64 squares, rounded once. Integers wrap."""
+    x = _numbers(x, "squares")
+    with np.errstate(all="ignore"):
+        if x.dtype in INTEGERS:
+            return total(x * x, axes, keepdims)
+        wide = np.square(x.astype(np.float64))
+        return rounded(_float_sums(wide, axes, keepdims), x.dtype)
+
+
+def log_total(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    """The logarithm of the float64 sum, rounded once."""
+    x = floats(x, "log_total")
+    with np.errstate(all="ignore"):
+        return rounded(log(_float_sums(x, axes, keepdims)), x.dtype)
+
+
+def log_total_exp(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
+    """largest + log(sum of e^(x - largest)) in float64, rounded once; an infinite largest as it is.
+
+    -inf over nothing.
+    """
+    x = floats(x, "log_total_exp")
+    with np.errstate(all="ignore"):
+        wide = x.astype(np.float64)
+        largest = maximum(wide, axes, True)
+        sums = _float_sums(exp(wide - largest), axes, True)
+        result = np.where(np.isinf(largest), largest, largest + log(sums))
+        return rounded(result.reshape(_result_shape(x, axes, keepdims)), x.dtype)
 
 
 def mean(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
@@ -212,6 +272,15 @@ def _along(function: Kernel, x: Array, axis: int) -> Array:
     return np.ascontiguousarray(np.moveaxis(narrowed.reshape(moved.shape), -1, axis))
 
 
+def hardmax(x: Array, axis: int) -> Array:
+    """1 at the ``argmax`` along ``axis``, and 0 everywhere else."""
+    x = floats(x, "hardmax")
+    places = np.expand_dims(argmax(x, axis), axis)
+    result = np.zeros_like(x, order="C", subok=False)
+    np.put_along_axis(result, places, x.dtype.type(1), axis)
+    return result
+
+
 def softmax(x: Array, axis: int) -> Array:
     """e^(x - largest) over the sum of these along ``axis``: float64 throughout, rounded once.
 
@@ -226,9 +295,11 @@ def log_softmax(x: Array, axis: int) -> Array:
 
 
 def l1_norm(x: Array, axes: Sequence[int], keepdims: bool) -> Array:
-    """The sum of absolute values."""
-    x = floats(x, "l1_norm")
+    """The sum of absolute values. Integers wrap."""
+    x = _numbers(x, "l1_norm")
     with np.errstate(all="ignore"):
+        if x.dtype in INTEGERS:
+            return total(np.abs(x), axes, keepdims)
         return rounded(_float_sums(np.abs(x), axes, keepdims), x.dtype)
 
 

@@ -1,4 +1,4 @@
-"""Activations and the normalisation of scores: Relu, LeakyRelu, Sigmoid, Tanh, Clip, Softmax."""
+"""Activations and the normalisation of scores: Relu, Sigmoid, Tanh, Clip, Softmax, Hardmax."""
 
 from __future__ import annotations
 
@@ -110,4 +110,5 @@ OPERATORS = [
     Operator("Clip", _infer_clip, _run_clip, inputs=(1, 3), opsets=(11, 1_000)),
     *_scores("Softmax", reductions.softmax),
     *_scores("LogSoftmax", reductions.log_softmax),
+    *_scores("Hardmax", reductions.hardmax),
 ]

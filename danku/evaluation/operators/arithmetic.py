@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from danku.evaluation.graph import Node
-from danku.evaluation.inference import FLOATS, NUMBERS, broadcast, require_kind
+from danku.evaluation.inference import FLOATS, NUMBERS, broadcast, refuse, require_kind
 from danku.evaluation.kernels import elementwise, functions
 from danku.evaluation.registry import ANY_NUMBER, Infer, Operator, Run
 from danku.evaluation.tensor import Array, TensorType
@@ -59,9 +59,22 @@ def _reciprocal(x: Array) -> Array:
 
 def _infer_pow(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
     base, exponent = inputs
-    require_kind(node, FLOATS, base)
+    require_kind(node, NUMBERS, base)
     require_kind(node, NUMBERS, exponent)
+    if node.version < 12 and base.dtype != exponent.dtype:
+        raise refuse(node, "inputs of different types")
     return [base.with_shape(*broadcast(node, base.shape, exponent.shape))]
+
+
+def _run_pow(node: Node, arrays: Sequence[Array]) -> list[Array]:
+    """Integers to integers modulo 2^bits; to floats by way of float64."""
+    base, exponent = arrays
+    if base.dtype.kind == "f":
+        return [functions.power(base, exponent)]
+    if exponent.dtype.kind == "f":
+        wide = functions.power(elementwise.cast(base, np.float64), exponent)
+        return [elementwise.cast(wide, base.dtype)]
+    return [elementwise.integer_power(base, exponent)]
 
 
 def _unary(name: str, function: Unary, kinds: str) -> Operator:
@@ -88,7 +101,7 @@ OPERATORS = [
     Operator(
         "Pow",
         _infer_pow,
-        lambda node, arrays: [functions.power(arrays[0], arrays[1])],
+        _run_pow,
         inputs=(2, 2),
     ),
     _unary("Neg", np.negative, NUMBERS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,25 @@ _KINDS: dict[str, DType] = {
     "floats": np.dtype(np.float32),
 }
 _DEFAULTS = {"strings": "default_string", "int64s": "default_int64", "floats": "default_float"}
+_UNSET: dict[str, Any] = {"O": "_Unused", "i": -1, "u": 0, "f": -0.0}
+"""What unknown keys become, by the kind of the values."""
 _NAN = object()
+
+
+@dataclass(frozen=True)
+class _Table:
+    """From keys to values."""
+
+    keys: DType
+    values: DType
+    found: Mapping[Any, Any]
+    default: Any
+
+    def __call__(self, labels: Array) -> Array:
+        found = np.empty(labels.size, self.values)
+        listed = labels.reshape(-1).tolist()
+        found[:] = [self.found.get(_key(label), self.default) for label in listed]
+        return found.reshape(labels.shape)
 
 
 def _key(value: Any) -> Any:
@@ -29,35 +48,56 @@ def _key(value: Any) -> Any:
     return _NAN if isinstance(value, float) and value != value else value
 
 
-def _given(node: Node, side: str) -> str:
-    kinds = [kind for kind in _KINDS if node[f"{side}_{kind}"] is not None]
-    if len(kinds) != 1:
-        raise refuse(node, f"{len(kinds)} lists of {side}")
-    return kinds[0]
+def _listed(node: Node, side: str) -> tuple[str, DType, list[Any]]:
+    """Which attribute has the keys or values, their type, and they themselves."""
+    tensor = node.attributes.get(f"{side}_tensor")
+    names = [f"{side}_{kind}" for kind in _KINDS if node[f"{side}_{kind}"] is not None]
+    if len(names) + (tensor is not None) != 1:
+        raise refuse(node, f"{len(names) + (tensor is not None)} lists of {side}")
+    if tensor is None:
+        [name] = names
+        dtype = _KINDS[name.removeprefix(f"{side}_")]
+        return name, dtype, np.array(node[name], dtype).tolist()
+    if tensor.ndim != 1 or tensor.dtype.kind not in _UNSET:
+        raise refuse(node, f"{side}_tensor is no list of numbers or strings")
+    return f"{side}_tensor", tensor.dtype, tensor.tolist()
+
+
+def _default(node: Node, name: str, dtype: DType) -> Any:
+    tensor = node.attributes.get("default_tensor")
+    if tensor is not None:
+        if tensor.size != 1 or tensor.dtype != dtype:
+            raise refuse(node, "default_tensor is not one value of the type of the values")
+        return tensor.reshape(-1).tolist()[0]
+    known = _DEFAULTS.get(name.removeprefix("values_"))
+    return node[known] if known else _UNSET[dtype.kind]
+
+
+def _table(node: Node) -> _Table:
+    if "table" not in node.memo:
+        _, key_type, keys = _listed(node, "keys")
+        name, value_type, values = _listed(node, "values")
+        if len(keys) != len(values):
+            raise refuse(node, "as many values as keys are needed")
+        found: dict[Any, Any] = {}
+        for key, value in zip(keys, values, strict=True):
+            found.setdefault(_key(key), value)
+        default = _default(node, name, value_type)
+        node.memo["table"] = _Table(key_type, value_type, found, default)
+    table: _Table = node.memo["table"]
+    return table
 
 
 def _infer_encoder(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
     [labels] = inputs
-    keys, values = _given(node, "keys"), _given(node, "values")
-    if len(node[f"keys_{keys}"]) != len(node[f"values_{values}"]):
-        raise refuse(node, "as many values as keys are needed")
-    if labels.dtype != _KINDS[keys]:
+    table = _table(node)
+    if labels.dtype != table.keys:
         raise ModelRejected("type", f"{node.operator}: unsupported type {labels.dtype_name}")
-    return [TensorType(_KINDS[values], labels.shape)]
+    return [TensorType(table.values, labels.shape)]
 
 
 def _run_encoder(node: Node, arrays: Sequence[Array]) -> list[Array]:
-    keys, values = _given(node, "keys"), _given(node, "values")
-    table: dict[Any, Any] = {}
-    for key, value in zip(node[f"keys_{keys}"], node[f"values_{values}"], strict=True):
-        table.setdefault(_key(key), value)
-    return [_looked_up(arrays[0], table, node[_DEFAULTS[values]], _KINDS[values])]
-
-
-def _looked_up(labels: Array, table: Mapping[Any, Any], default: Any, dtype: DType) -> Array:
-    found = np.empty(labels.size, dtype)
-    found[:] = [table.get(_key(label), default) for label in labels.reshape(-1).tolist()]
-    return found.reshape(labels.shape)
+    return [_table(node)(arrays[0])]
 
 
 def _infer_old_encoder(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
@@ -71,13 +111,14 @@ def _infer_old_encoder(node: Node, inputs: Sequence[TensorType]) -> list[TensorT
 def _run_old_encoder(node: Node, arrays: Sequence[Array]) -> list[Array]:
     [labels] = arrays
     classes = node["classes_strings"]
+    numbers, texts = _KINDS["int64s"], profile.STRING
     if labels.dtype != profile.STRING:
         names = dict(enumerate(classes))
-        return [_looked_up(labels, names, node["default_string"], profile.STRING)]
+        return [_Table(numbers, texts, names, node["default_string"])(labels)]
     places: dict[str, int] = {}
     for place, name in enumerate(classes):
         places.setdefault(name, place)
-    return [_looked_up(labels, places, node["default_int64"], _KINDS["int64s"])]
+    return [_Table(texts, numbers, places, node["default_int64"])(labels)]
 
 
 def _infer_zip_map(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
@@ -100,6 +141,13 @@ def _lists(side: str) -> dict[str, Attribute]:
 
 _TEXT_DEFAULT = {"default_string": Attribute("string", "_Unused")}
 _INTEGER_DEFAULT = {"default_int64": Attribute("int", -1)}
+_ENCODER = {
+    **_lists("keys"),
+    **_lists("values"),
+    **_TEXT_DEFAULT,
+    **_INTEGER_DEFAULT,
+    "default_float": Attribute("float", -0.0),
+}
 
 OPERATORS = [
     Operator(
@@ -122,12 +170,20 @@ OPERATORS = [
         inputs=(1, 1),
         domain=DOMAIN,
         opsets=(2, 3),
+        attributes=_ENCODER,
+    ),
+    Operator(
+        "LabelEncoder",
+        _infer_encoder,
+        _run_encoder,
+        inputs=(1, 1),
+        domain=DOMAIN,
+        opsets=(4, 4),
         attributes={
-            **_lists("keys"),
-            **_lists("values"),
-            **_TEXT_DEFAULT,
-            **_INTEGER_DEFAULT,
-            "default_float": Attribute("float", -0.0),
+            **_ENCODER,
+            "keys_tensor": Attribute("tensor"),
+            "values_tensor": Attribute("tensor"),
+            "default_tensor": Attribute("tensor"),
         },
     ),
     Operator(

@@ -19,7 +19,7 @@ DOMAIN = "ai.onnx.ml"
 FLOAT32 = np.dtype(np.float32)
 FEATURE_TYPES = tuple(np.dtype(name) for name in ("float32", "float64", "int64", "int32"))
 
-_TRANSFORMS = ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO")
+TRANSFORMS = ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO")
 
 
 def require_features(node: Node, features: TensorType) -> None:
@@ -50,8 +50,8 @@ def _linear(node: Node, features: TensorType, outputs: int) -> None:
         raise refuse(node, f"{len(node['coefficients'])} coefficients")
     if node["intercepts"] is not None and len(node["intercepts"]) != outputs:
         raise refuse(node, f"{len(node['intercepts'])} intercepts")
-    if node["post_transform"] not in _TRANSFORMS:
-        raise refuse(node, f"post_transform is not one of {', '.join(_TRANSFORMS)}")
+    if node["post_transform"] not in TRANSFORMS:
+        raise refuse(node, f"post_transform is not one of {', '.join(TRANSFORMS)}")
 
 
 def _scores(node: Node, features: Array, outputs: int) -> Array:

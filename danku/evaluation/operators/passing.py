@@ -1,4 +1,4 @@
-"""Operators that pass values on: Identity, Dropout (inference), Cast."""
+"""Operators that pass values on: Identity, Dropout (inference)."""
 
 from __future__ import annotations
 
@@ -9,29 +9,13 @@ import numpy as np
 
 from danku.evaluation.graph import Node
 from danku.evaluation.inference import refuse, require_kind, require_value
-from danku.evaluation.initializers import element_type
-from danku.evaluation.kernels import elementwise
 from danku.evaluation.registry import Attribute, Operator
 from danku.evaluation.tensor import Array, TensorType
-
-_CASTABLE = "fiub"
 
 
 def _infer_identity(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
     [data] = inputs
     return [TensorType(data.dtype, data.shape, columns=data.columns)]
-
-
-def _infer_cast(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
-    [data] = inputs
-    require_kind(node, _CASTABLE, data)
-    result = TensorType(element_type(node["to"]), data.shape, columns=data.columns)
-    require_kind(node, _CASTABLE, result)
-    return [result]
-
-
-def _run_cast(node: Node, arrays: Sequence[Array]) -> list[Array]:
-    return [elementwise.cast(arrays[0], element_type(node["to"]))]
 
 
 def _infer_dropout(node: Node, inputs: Sequence[Any]) -> list[TensorType]:
@@ -55,14 +39,6 @@ OPERATORS = [
         _infer_identity,
         lambda node, arrays: [arrays[0]],
         inputs=(1, 1),
-    ),
-    Operator(
-        "Cast",
-        _infer_cast,
-        _run_cast,
-        inputs=(1, 1),
-        # NOTE: `saturate` concerns float8 types only, which the profile does not have.
-        attributes={"to": Attribute("int", required=True), "saturate": Attribute("int", 1)},
     ),
     Operator(
         "Dropout",

@@ -1,4 +1,4 @@
-"""Reductions over axes: ReduceSum, ReduceMean, ReduceMax, ReduceMin, ArgMax, ArgMin."""
+"""Reductions over axes: sums, means, products, norms, logarithms of sums, extremes, ArgMax."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from danku.evaluation.graph import Node
-from danku.evaluation.inference import NUMBERS, axes_of, axis_of, integers, refuse, require_kind
+from danku.evaluation.inference import (
+    FLOATS,
+    NUMBERS,
+    axes_of,
+    axis_of,
+    integers,
+    refuse,
+    require_kind,
+)
 from danku.evaluation.kernels import reductions
 from danku.evaluation.registry import Attribute, Operator
 from danku.evaluation.tensor import Array, TensorType, constant
@@ -36,28 +44,44 @@ def _reduced(data: TensorType, axes: Sequence[int], keepdims: bool) -> tuple[int
     )
 
 
-def _infer_reduction(node: Node, inputs: Sequence[Any]) -> list[TensorType]:
-    data: TensorType = inputs[0]
-    require_kind(node, NUMBERS, data)
-    axes = _axes(node, inputs, data.rank)
-    if any(data.shape[axis] == 0 for axis in axes):
-        raise refuse(node, "nothing to reduce")
-    return [data.with_shape(*_reduced(data, axes, bool(node["keepdims"])))]
-
-
 def _reductions(
-    name: str, function: Callable[[Array, Sequence[int], bool], Array], axes_input_since: int
+    name: str,
+    function: Callable[[Array, Sequence[int], bool], Array],
+    axes_input_since: int = 18,
+    *,
+    kinds: str = NUMBERS,
+    of_nothing: bool = True,
+    maps: bool = False,
 ) -> list[Operator]:
+    """All versions of a reduction.
+
+    Args:
+        axes_input_since: the opset from which axes are an input.
+        of_nothing: whether an axis of length 0 may be reduced.
+        maps: whether a single element does not stay as it is; then it is also changed if no axis
+            is reduced.
+    """
+
+    def infer(node: Node, inputs: Sequence[Any]) -> list[TensorType]:
+        data: TensorType = inputs[0]
+        require_kind(node, kinds, data)
+        axes = _axes(node, inputs, data.rank)
+        if not of_nothing and any(data.shape[axis] == 0 for axis in axes):
+            raise refuse(node, "nothing to reduce")
+        return [data.with_shape(*_reduced(data, axes, bool(node["keepdims"])))]
+
     def run(node: Node, arrays: Sequence[Any]) -> list[Array]:
         inputs = [None if each is None else constant(each) for each in arrays]
         axes = _axes(node, inputs, arrays[0].ndim)
-        return [function(arrays[0], axes, bool(node["keepdims"])) if axes else arrays[0]]
+        if not axes and not maps:
+            return [arrays[0]]
+        return [function(arrays[0], axes, bool(node["keepdims"]))]
 
     keepdims = Attribute("int", 1)
     return [
         Operator(
             name,
-            _infer_reduction,
+            infer,
             run,
             inputs=(1, 1),
             opsets=(1, axes_input_since - 1),
@@ -65,7 +89,7 @@ def _reductions(
         ),
         Operator(
             name,
-            _infer_reduction,
+            infer,
             run,
             inputs=(1, 2),
             opsets=(axes_input_since, 1_000),
@@ -105,11 +129,19 @@ def _argmin(data: Array, axis: int, select_last: bool) -> Array:
     return reductions.argmax(reversed_order, axis, select_last)
 
 
+_EXTREME = NUMBERS + "b"
+
 OPERATORS = [
     *_reductions("ReduceSum", reductions.total, axes_input_since=13),
-    *_reductions("ReduceMean", reductions.mean, axes_input_since=18),
-    *_reductions("ReduceMax", reductions.maximum, axes_input_since=18),
-    *_reductions("ReduceMin", reductions.minimum, axes_input_since=18),
+    *_reductions("ReduceMean", reductions.mean, of_nothing=False),
+    *_reductions("ReduceMax", reductions.maximum, kinds=_EXTREME),
+    *_reductions("ReduceMin", reductions.minimum, kinds=_EXTREME),
+    *_reductions("ReduceProd", reductions.product),
+    *_reductions("ReduceSumSquare", reductions.squares, maps=True),
+    *_reductions("ReduceL1", reductions.l1_norm, maps=True),
+    *_reductions("ReduceL2", reductions.l2_norm, kinds=FLOATS, maps=True),
+    *_reductions("ReduceLogSum", reductions.log_total, kinds=FLOATS, maps=True),
+    *_reductions("ReduceLogSumExp", reductions.log_total_exp, kinds=FLOATS, maps=True),
     *_extreme("ArgMax", reductions.argmax),
     *_extreme("ArgMin", _argmin),
 ]

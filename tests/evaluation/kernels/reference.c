@@ -179,9 +179,158 @@ static double exact_power(double x, double y)
     return odd ? copysign(result, x) : result;
 }
 
+static const double SIN[8] = {
+    -1.0 / 6, 1.0 / 120, -1.0 / 5040, 1.0 / 362880, -1.0 / 39916800, 1.0 / 6227020800,
+    -1.0 / 1307674368000, 1.0 / 355687428096000};
+static const double COS[8] = {
+    1.0 / 24, -1.0 / 720, 1.0 / 40320, -1.0 / 3628800, 1.0 / 479001600, -1.0 / 87178291200,
+    1.0 / 20922789888000, -1.0 / 6402373705728000};
+static const double ATAN[14] = {
+    -1.0 / 3, 1.0 / 5, -1.0 / 7, 1.0 / 9, -1.0 / 11, 1.0 / 13, -1.0 / 15,
+    1.0 / 17, -1.0 / 19, 1.0 / 21, -1.0 / 23, 1.0 / 25, -1.0 / 27, 1.0 / 29};
+static const double LN2 = 0x1.62e42fefa39efp-1, TWO_OVER_PI = 0x1.45f306dc9c883p-1;
+static const double HALF_PI_HIGH = 0x1.921fb54442d18p+0, HALF_PI_LOW = 0x1.1a62633145c07p-54;
+static const double HALF_PI_1 = 0x1.921fb544p+0, HALF_PI_2 = 0x1.0b4611a6p-34;
+static const double HALF_PI_3 = 0x1.3198a2ep-69, HALF_PI_4 = 0x1.b839a252049c1p-104;
+/* 2/pi, 64 bits each, after 64 zeros */
+static const uint64_t BITS[20] = {
+    0,
+    0xA2F9836E4E441529, 0xFC2757D1F534DDC0, 0xDB6295993C439041, 0xFE5163ABDEBBC561,
+    0xB7246E3A424DD2E0, 0x06492EEA09D1921C, 0xFE1DEB1CB129A73E, 0xE88235F52EBB4484,
+    0xE99C7026B45F7E41, 0x3991D639835339F4, 0x9C845F8BBDF9283B, 0x1FF897FFDE05980F,
+    0xEF2F118B5A0A6D1F, 0x6D367ECF27CB09B7, 0x4F463F669E5FEA2D, 0x7527BAC7EBE5F17B,
+    0x3D0739F78A5292EA, 0x6BFB5FB11F8D5D08, 0x56033046FC7B6BAB};
+
+static int expansion_bit(int number) { return (int)(BITS[number / 64] >> (63 - number % 64) & 1); }
+
+static double angle(double x, double *r_low, int64_t *q)
+{
+    if (fabs(x) < 0x1p19) {
+        double t = fma(x, TWO_OVER_PI, SHIFT), n = t - SHIFT, a = fma(-n, HALF_PI_1, x);
+        double p = n * HALF_PI_2, b = a - p, v = b - a, b_low = (a - (b - v)) - (p + v);
+        p = n * HALF_PI_3;
+        double c = b - p;
+        v = c - b;
+        double c_low = (b - (c - v)) - (p + v), l = (b_low + c_low) - n * HALF_PI_4, r = c + l;
+        *q = bits(t) & 3;
+        *r_low = (c - r) + l;
+        return r;
+    }
+    /* the product in 192 bits, one bit of m after the other: acc = 2 acc + bit * w */
+    int64_t p = bits(fabs(x));
+    int first = (int)(p >> 52) - 1013;
+    uint64_t m = ((uint64_t)p & 0xFFFFFFFFFFFFF) | 0x10000000000000, w[6] = {0}, acc[6] = {0};
+    for (int i = 0; i < 192; i++)
+        w[i / 32] |= (uint64_t)expansion_bit(first + i) << (31 - i % 32);
+    for (int i = 52; i >= 0; i--) {
+        uint64_t carry = 0;
+        for (int limb = 5; limb >= 0; limb--) {
+            uint64_t sum = 2 * acc[limb] + (m >> i & 1) * w[limb] + carry;
+            acc[limb] = sum & 0xFFFFFFFF;
+            carry = sum >> 32;
+        }
+    }
+    int64_t turns = (int64_t)(acc[0] >> 30);
+    uint64_t f[4];
+    for (int i = 0; i < 4; i++)
+        f[i] = (acc[i] << 2 | acc[i + 1] >> 30) & 0xFFFFFFFF;
+    int replaced = (int)(f[0] >> 31);
+    if (replaced) {
+        uint64_t carry = 1;
+        turns++;
+        for (int i = 3; i >= 0; i--) {
+            uint64_t sum = (~f[i] & 0xFFFFFFFF) + carry;
+            f[i] = sum & 0xFFFFFFFF;
+            carry = sum >> 32;
+        }
+    }
+    double f_1 = (double)f[0] * 0x1p-32, f_2 = (double)f[1] * 0x1p-64;
+    double h = (double)f[2] * 0x1p-96 + (double)f[3] * 0x1p-128, s = f_1 + f_2;
+    double l = ((f_1 - s) + f_2) + h, u = s + l, u_low = (s - u) + l, r = u * HALF_PI_HIGH;
+    *r_low = fma(u, HALF_PI_HIGH, -r) + (u * HALF_PI_LOW + u_low * HALF_PI_HIGH);
+    *q = (x < 0 ? -turns : turns) & 3;
+    if (replaced != (x < 0)) {
+        *r_low = -*r_low;
+        r = -r;
+    }
+    return r;
+}
+
+static double turned(double x, int64_t more)
+{
+    if (!(fabs(x) < INFINITY))
+        return NAN;
+    int64_t q;
+    double r_low, r = angle(x, &r_low, &q), z = r * r, half = 0.5 * z, w = 1.0 - half;
+    double sine = r + ((r * z) * poly(SIN, 8, z) + r_low * (1.0 - 0.5 * z));
+    double cosine = w + (((1.0 - w) - half) + ((z * z) * poly(COS, 8, z) - r * r_low));
+    q = (q + more) & 3;
+    double result = q & 1 ? cosine : sine;
+    return q & 2 ? -result : result;
+}
+
+static double exact_sin(double x) { return x == 0 ? x : turned(x, 0); }
+static double exact_cos(double x) { return turned(x, 1); }
+static double exact_tan(double x) { return exact_sin(x) / exact_cos(x); }
+
+static double exact_atan(double x)
+{
+    if (isnan(x))
+        return x;
+    double a = fabs(x), u = -1.0, v = a, high = HALF_PI_HIGH, low = HALF_PI_LOW;
+    if (a < 0.1875) {
+        u = a, v = 1.0, high = 0, low = 0;
+    } else if (a < 5) {
+        int place = a < 0.6875 ? 0 : a < 1.5 ? 1 : 2;
+        double c = (const double[]){0.40625, 1, 2.5}[place];
+        u = a - c;
+        v = fma(c, a, 1.0);
+        high = (const double[]){0x1.8b24d394a1b25p-2, 0x1.921fb54442d18p-1, 0x1.30b6d796a4da8p+0}[place];
+        low = (const double[]){0x1.b6d0ba3748fa8p-56, 0x1.1a62633145c07p-55, 0x1.6254cb03bb199p-54}[place];
+    }
+    double t = u / v, z = t * t;
+    return copysign(high + (t + ((t * z) * poly(ATAN, 14, z) + low)), x);
+}
+
+static double exact_asin(double x) { return exact_atan(x / sqrt((1.0 - x) * (1.0 + x))); }
+static double exact_acos(double x) { return 2.0 * exact_atan(sqrt((1.0 - x) / (1.0 + x))); }
+
+static double exact_sinh(double x)
+{
+    double a = fabs(x), g = exact_expm1(a), e = exact_exp(0.5 * a);
+    return copysign(a < 22.0 ? 0.5 * (g + g / (g + 1.0)) : (0.5 * e) * e, x);
+}
+
+static double exact_cosh(double x)
+{
+    double a = fabs(x), e = exact_exp(a), h = exact_exp(0.5 * a);
+    return a < 22.0 ? 0.5 * e + 0.5 / e : (0.5 * h) * h;
+}
+
+static double exact_asinh(double x)
+{
+    double a = fabs(x), s = a * a;
+    double near = exact_log1p(a + s / (1.0 + sqrt(s + 1.0))), far = exact_log(a) + LN2;
+    return copysign(a < 0x1p28 ? near : far, x);
+}
+
+static double exact_acosh(double x)
+{
+    double u = x - 1.0;
+    return x < 0x1p28 ? exact_log1p(u + sqrt(u * (u + 2.0))) : exact_log(x) + LN2;
+}
+
+static double exact_atanh(double x)
+{
+    double a = fabs(x);
+    return copysign(0.5 * exact_log1p((a + a) / (1.0 - a)), x);
+}
+
 typedef double function(double);
-static function *const FUNCTIONS[] = {exact_exp,  exact_expm1,   exact_log,      exact_log1p,
-                                      exact_tanh, exact_sigmoid, exact_softplus, exact_erf};
+static function *const FUNCTIONS[] = {
+    exact_exp,  exact_expm1, exact_log,  exact_log1p, exact_tanh,  exact_sigmoid, exact_softplus,
+    exact_erf,  exact_sin,   exact_cos,  exact_tan,   exact_asin,  exact_acos,    exact_atan,
+    exact_sinh, exact_cosh,  exact_asinh, exact_acosh, exact_atanh};
 
 void reference_function(int which, size_t count, const double *x, double *out)
 {

@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from danku.evaluation.kernels import functions, reductions, scalars, selftest
+from danku.evaluation.kernels import (
+    circular,
+    functions,
+    reductions,
+    scalars,
+    selftest,
+    trigonometry,
+)
 from danku.evaluation.kernels.elementwise import canonical
 from danku.evaluation.kernels.gemm import matmul
 
@@ -22,6 +29,7 @@ HERE = Path(__file__).parent
 SPECIFICATION = (HERE.parents[2] / "docs" / "exact-1.md").read_text(encoding="utf-8")
 COMPILER = shutil.which("cc")
 NAMES = ["exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf"]
+CIRCULAR = ["sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh"]
 
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs a C compiler")
 
@@ -56,12 +64,13 @@ def patterns(seed: int, count: int) -> Array:
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + CIRCULAR)
 def test_functions_are_the_references(name: str, reference: Any) -> None:
     x = patterns(1, 40000)
     expected = np.empty_like(x)
-    reference.reference_function(NAMES.index(name), size(x.size), pointer(x), pointer(expected))
-    result = getattr(functions, name)(x)
+    place = (NAMES + CIRCULAR).index(name)
+    reference.reference_function(place, size(x.size), pointer(x), pointer(expected))
+    result = getattr(functions if name in NAMES else trigonometry, name)(x)
     assert canonical(result) == canonical(expected)
     assert zeros(result) == zeros(expected)
 
@@ -128,6 +137,7 @@ def test_the_specification_states_the_coefficients() -> None:
     for constant in (scalars.SHIFT_BITS, scalars.SQRT_HALF_BITS, scalars.ONE_BITS):
         assert f"0x{constant:016X}" in SPECIFICATION
     assert (len(scalars.EXP), len(scalars.EXPM1), len(scalars.LOG)) == (14, 13, 10)
+    assert (len(circular.SIN), len(circular.COS), len(circular.ATAN)) == (8, 8, 14)
 
 
 def test_the_specification_states_the_golden_runs() -> None:
