@@ -7,60 +7,19 @@ rewritten. A plan holds for one number of rows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from danku.evaluation.graph import Graph, Node
-from danku.evaluation.kernels.narrow import narrowed, widened
 from danku.evaluation.kernels.rejection import RuntimeRejection
-from danku.evaluation.metering import Cost, elements_moved, refuse_above
+from danku.evaluation.metering import Cost, refuse_above
+from danku.evaluation.prepared import Weights
+from danku.evaluation.program import ready
 from danku.evaluation.refusal import ModelRejected
-from danku.evaluation.registry import Operator, resolve
+from danku.evaluation.registry import resolve
+from danku.evaluation.steps import Step, with_releases
 from danku.evaluation.tensor import Array, TensorType, constant
 from danku.protocol.manifest import Limits
-
-
-@dataclass(frozen=True)
-class Step:
-    """One node to execute."""
-
-    node: Node
-    operator: Operator
-    inputs: tuple[TensorType | None, ...]
-    outputs: tuple[TensorType, ...]
-    released: tuple[str, ...] = ()
-    """Tensors that no later step reads."""
-
-    @property
-    def work(self) -> int:
-        return self.operator.work(self.node, self.inputs, self.outputs)
-
-    @property
-    def elements(self) -> int:
-        return elements_moved(self.inputs, self.outputs)
-
-    def compute(self, arrays: Sequence[Array | None]) -> list[Array]:
-        """Run the kernel.
-
-        Raises:
-            RuntimeRejection: the model asked for something undefined.
-            AssertionError: the kernel broke its own contract, which is our fault.
-        """
-        if all(kind.elements == 0 for kind in self.outputs):
-            # NOTE: one dimension of 0 lets others be so large that no kernel may look at them.
-            return [np.empty(kind.shape, kind.dtype) for kind in self.outputs]
-        if not self.operator.native:
-            arrays = [None if array is None else widened(array) for array in arrays]
-        results = [
-            narrowed(np.asarray(result), kind.dtype)
-            for result, kind in zip(self.operator.run(self.node, arrays), self.outputs, strict=True)
-        ]
-        for result, kind in zip(results, self.outputs, strict=True):
-            if (result.dtype, result.shape) != (kind.dtype, kind.shape):
-                found = f"{result.dtype} {list(result.shape)}"
-                raise AssertionError(f"{self.node.operator} gave {found}, not {kind}")
-        return results
 
 
 @dataclass(frozen=True)
@@ -74,6 +33,14 @@ class Plan:
     multiply_accumulates: int
     elements: int
     peak_bytes: int
+    weights: Weights = field(default_factory=Weights, compare=False, repr=False)
+    """Shared by the plans of a model."""
+
+    @cached_property
+    def _ready(self) -> list[Step]:
+        """What is executed: made at the first run, since a model that is only checked has none."""
+        steps = ready(self.steps, self.output, self.weights)
+        return with_releases(steps, {self.output, *self.constants})
 
     def run(self, *inputs: Array) -> Array:
         """The output for one batch.
@@ -85,7 +52,7 @@ class Plan:
             RuntimeRejection: the model asked for something undefined.
         """
         live = {**self.constants, **dict(zip(self.inputs, inputs, strict=True))}
-        for step in self.steps:
+        for step in self._ready:
             arrays = [live[name] if name else None for name in step.node.inputs]
             results = step.compute(arrays)
             live.update(zip(step.node.outputs, results, strict=False))
@@ -105,8 +72,15 @@ class TypedGraph:
             constants above the limits.
     """
 
-    def __init__(self, graph: Graph, inputs: Mapping[str, TensorType], limits: Limits) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, TensorType],
+        limits: Limits,
+        weights: Weights | None = None,
+    ) -> None:
         self.graph = graph
+        self._weights = weights or Weights()
         self._inputs = inputs
         self.types = dict(inputs)
         self.types |= {name: constant(value) for name, value in graph.constants.items()}
@@ -153,27 +127,25 @@ class TypedGraph:
 
     def plan(self, output: str) -> Plan:
         """The steps that this output needs, each buffer released after its last use."""
-        steps: list[Step] = []
+        needed: list[Step] = []
         kept = {output}
         for step in reversed(self.steps):
-            if kept.isdisjoint(step.node.outputs):
-                continue
-            fresh = {name for name in step.node.inputs if name} - kept
-            unread = {name for name in step.node.outputs if name} - kept
-            kept |= fresh
-            released = tuple(
-                sorted(name for name in fresh | unread if self.types[name].value is None)
-            )
-            steps.append(Step(step.node, step.operator, step.inputs, step.outputs, released))
-        steps.reverse()
+            if not kept.isdisjoint(step.node.outputs):
+                kept |= {name for name in step.node.inputs if name}
+                needed.append(step)
+        constants = {
+            name: value for name in sorted(kept) if (value := self.types[name].value) is not None
+        }
+        steps = with_releases(needed[::-1], {output, *constants})
         return Plan(
             tuple(name for name, kind in self._inputs.items() if kind.value is None),
             output,
             tuple(steps),
-            {name: value for name in sorted(kept) if (value := self.types[name].value) is not None},
+            constants,
             sum(step.work for step in steps),
             sum(step.elements for step in steps),
             self._resident + self._peak(steps),
+            self._weights,
         )
 
     def _peak(self, steps: Sequence[Step]) -> int:

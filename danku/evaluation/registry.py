@@ -17,6 +17,7 @@ import numpy as np
 
 from danku.evaluation import operators, profile
 from danku.evaluation.graph import Node
+from danku.evaluation.prepared import Prepared, Weights
 from danku.evaluation.refusal import ModelRejected, quoted
 from danku.evaluation.tensor import Array, TensorType
 
@@ -28,6 +29,8 @@ Run = Callable[[Node, Sequence[Any]], list[Array]]
 """Output arrays from input arrays (None: absent). Raises RuntimeRejection; changes no input."""
 Work = Callable[[Node, Sequence[Any], Sequence[TensorType]], int]
 """Multiply-accumulates, from input and output types."""
+Prepare = Callable[[Node, Sequence[Any], Weights], Prepared | None]
+"""The node with its constant inputs, which the types hold, made ready; None: ``run`` is as good."""
 
 AttributeKind = Literal["int", "float", "string", "tensor", "ints", "floats", "strings"]
 ANY_NUMBER = profile.NODE_NAMES
@@ -78,6 +81,8 @@ class Operator:
     native: bool = False
     """Whether ``run`` takes float16 and bfloat16 as they are; else it gets them as float32, and
     what it gives is rounded to the type that is inferred."""
+    prepare: Prepare | None = None
+    """For operators that gain by it; the outputs are those of ``run``, bit for bit."""
 
 
 def _load() -> dict[tuple[str, str], list[Operator]]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,19 @@ SEQUENCES = {
     *("Optional", "OptionalGetElement", "OptionalHasElement"),
 }
 
-KNOWN_FAILURES = {
+KNOWN_REASONS = {
     **dict.fromkeys(
         ("test_dft_inverse", "test_dft_inverse_opset19"),
         "the suite expects 1.9e-7 where the exact value is 0 and its tolerance is 1e-7",
     ),
+    **dict.fromkeys(
+        ("test_PReLU_1d_multiparam", "test_PReLU_2d_multiparam", "test_PReLU_3d_multiparam"),
+        "a slope for each channel as opset 6 had it, which the converter leaves as it is",
+    ),
     "test_attention_4d_causal_fp16_expanded": "two float16 units beside the suite's value, and "
     "nearer to the exact one: the suite rounds to float16 within the product, the profile after it",
 }
-"""What stands behind a wrong output, by case."""
+"""What stands behind a wrong output or a refusal, by case."""
 
 Values = Sequence[Any]
 
@@ -211,9 +216,10 @@ def assess(case: Case) -> Result:
     try:
         fixed = run_case(case)
     except (ModelRejected, RuntimeRejection) as refusal:
-        return Result(case.suite, case.name, operator, UNSUPPORTED, refusal.reason)
+        reason = KNOWN_REASONS.get(case.name, refusal.reason)
+        return Result(case.suite, case.name, operator, UNSUPPORTED, reason)
     except AssertionError as problem:
-        reason = KNOWN_FAILURES.get(case.name, " ".join(str(problem).split())[:120])
+        reason = KNOWN_REASONS.get(case.name, " ".join(str(problem).split())[:120])
         return Result(case.suite, case.name, operator, FAILED, reason)
     except Exception as problem:
         return Result(case.suite, case.name, operator, FAILED, f"crash: {type(problem).__name__}")
@@ -283,7 +289,9 @@ def _summary(found: Sequence[Result]) -> str:
         count = Counter(each.outcome for each in part)
         counts = [count[outcome] for outcome in (PASSED, FAILED, UNSUPPORTED, EXCLUDED)]
         figures = " | ".join(map(str, [len(part), *counts]))
-        lines.append(f"| {title} | {figures} | {share(part):.1%} |")
+        # NOTE: rounded down, so that a goal that is just missed does not look met.
+        percent = floor(1_000 * share(part)) / 10
+        lines.append(f"| {title} | {figures} | {percent} % |")
     return "\n".join(lines) + "\n"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from danku.evaluation.kernels import fourier, gemm, sampling
 from danku.evaluation.kernels.rejection import RuntimeRejection
@@ -30,6 +31,7 @@ VOLUME = normal(1, 2, 3, 4, 5)
 SPACE = RANDOM.uniform(-1.2, 1.2, (1, 2, 3, 4, 3)).astype(np.float32)
 SQUARE = normal(3, 5, 5)
 SIGNAL = normal(2, 12, 1)
+REGIONS = np.array([[0, 0, 3, 2], [1.5, -1, 9, 3], [2, 2, 2.1, 2.2]], np.float32)
 
 EQUATIONS = [
     ("ij,jk->ik", [(2, 3), (3, 4)]),
@@ -76,6 +78,26 @@ CASES = [
     Case("GridSample", VOLUME, [SPACE], opsets=(20, 22), note="volume"),
     Case("AffineGrid", normal(2, 2, 3), [whole(2, 1, 4, 5)], opsets=(20, 22)),
     Case("AffineGrid", normal(1, 3, 4), [whole(1, 1, 2, 4, 5)], {"align_corners": 1}, (20,)),
+    *(
+        Case(
+            "RoiAlign",
+            IMAGE,
+            [REGIONS, whole(1, 0, 1)],
+            {
+                "output_height": 3,
+                "output_width": 2,
+                "sampling_ratio": 2,
+                "spatial_scale": 0.7,
+                **how,
+            },
+            opsets,
+            note=str(how),
+        )
+        for how, opsets in (
+            ({}, (10, 16)),
+            ({"coordinate_transformation_mode": "output_half_pixel"}, (16,)),
+        )
+    ),
     Case("DFT", SIGNAL, opsets=(17, 20)),
     Case("DFT", SIGNAL, attributes={"onesided": 1}, opsets=(17, 20), note="one side"),
     Case("DFT", normal(2, 12, 2), attributes={"inverse": 1}, opsets=(17, 20), note="inverse"),
@@ -128,6 +150,12 @@ HOSTILE = [
     (Case("AffineGrid", normal(2, 2, 3), [whole(1, 1, 4, 5)]), "theta float32"),
     (Case("AffineGrid", normal(1, 2, 3), [whole(1, 1, -4, 5)]), "negative or too large"),
     (Case("AffineGrid", normal(1, 2, 3), [whole(1, 1)]), "a size int64"),
+    (Case("RoiAlign", IMAGE, [REGIONS, whole(0, 0, 0)]), "sampling_ratio is not 1 to 64"),
+    (Case("RoiAlign", IMAGE, [REGIONS, whole(0, 0)]), "regions float32"),
+    (
+        Case("RoiAlign", IMAGE, [REGIONS, whole(0, 0, 0)], {"output_height": 2**62}),
+        "sampling_ratio is not 1 to 64",
+    ),
     (Case("DFT", IMAGE), "a signal float32"),
     (Case("DFT", SIGNAL, [np.int64(0)]), "a length of 0"),
     (Case("DFT", SIGNAL, [np.int64(2**40)]), "a length of"),
@@ -205,3 +233,69 @@ def test_labels_out_of_range_are_refused_at_run_time(model: Any, exact: Any) -> 
     built, x = build(entropy, 20, model, 3)
     with pytest.raises(RuntimeRejection):
         exact(built, x)
+
+
+def test_regions_beyond_numbers_are_outside(model: Any, exact: Any) -> None:
+    region = np.array([[np.nan, 0, 3, 3], [0, 0, np.inf, 3], [-1e30, -1e30, 1e30, 1e30]])
+    others = [region.astype(np.float32), whole(0, 0, 0)]
+    built, x = build(Case("RoiAlign", IMAGE, others, {"sampling_ratio": 3}), 20, model, 3)
+    assert np.isfinite(exact(built, x)["y0"]).all()
+
+
+def test_images_out_of_range_are_refused_at_run_time(model: Any, exact: Any) -> None:
+    others = [REGIONS, whole(0, 2, 0)]
+    built, x = build(Case("RoiAlign", IMAGE, others, {"sampling_ratio": 1}), 20, model, 3)
+    with pytest.raises(RuntimeRejection, match="image out of range"):
+        exact(built, x)
+
+
+def test_texts_are_joined_and_bounded(model: Any, exact: Any) -> None:
+    left = np.array([["a", "é"], ["", "b" * 4000]], object)
+    nodes = [helper.make_node("StringConcat", ["l", "r"], ["y"])]
+    for right, wanted in (
+        (["1", "2"], [["a1", "é2"], ["1", "b" * 4000 + "2"]]),
+        (["x" * 99], None),
+    ):
+        constants = {"l": left, "r": np.array(right, object)}
+        built = model(nodes, {"y": "object"}, constants=constants, opset=20)
+        if wanted is None:
+            with pytest.raises(ModelRejected, match="too long"):
+                exact(built, normal(2, 3))
+        else:
+            assert exact(built, normal(2, 3))["y"].tolist() == wanted
+
+
+MEL = {
+    "bands": np.int64(12),
+    "length": np.int64(256),
+    "rate": np.int64(8000),
+    "lower": np.float32(20),
+    "upper": np.float32(3900),
+}
+
+
+def test_mel_bands_agree_with_onnxruntime(model: Any, exact: Any) -> None:
+    nodes = [helper.make_node("MelWeightMatrix", list(MEL), ["y"])]
+    built = model(nodes, ["y"], constants=MEL)
+    x = normal(2, 3)
+    assert_same(exact(built, x)["y"], run_peer(built, x)["y"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("bands", np.int64(0), "a number below 1"),
+        ("bands", np.int64(2**62), "too large"),
+        ("length", np.int64(2**31), "too large"),
+        ("rate", np.int64(-1), "a number below 1"),
+        ("lower", np.float32(np.nan), "edges nan"),
+        ("upper", np.float32(1), "edges 20.0 and 1.0"),
+        ("upper", np.float32(1e9), "a band beyond the frequencies"),
+    ],
+)
+def test_hostile_mel_bands_are_refused(
+    name: str, value: Any, reason: str, model: Any, exact: Any
+) -> None:
+    nodes = [helper.make_node("MelWeightMatrix", list(MEL), ["y"])]
+    with pytest.raises(ModelRejected, match=reason):
+        exact(model(nodes, ["y"], constants=MEL | {name: value}), normal(2, 3))

@@ -23,6 +23,8 @@ def native(x: Array) -> Array:
 
 def contiguous(x: Array) -> Array:
     """The same values in native byte order, C order, aligned."""
+    if x.flags.c_contiguous and x.flags.aligned and x.dtype.isnative:
+        return x
     return np.require(native(x), requirements=("C_CONTIGUOUS", "ALIGNED"))
 
 

@@ -22,8 +22,12 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 FLOAT32 = types.float32
 FLOAT64 = types.float64
+INT64 = types.int64
 UINT64 = types.uint64
 INDEX = types.intp
+BOOLEAN = types.boolean
+
+_tuple: Any = types.UniTuple
 
 _strict: Any = partial(
     numba.njit, error_model="numpy", fastmath=False, boundscheck=False, nogil=True
@@ -38,6 +42,11 @@ def source(scalar: Any, dimensions: int) -> Any:
 def target(scalar: Any, dimensions: int) -> Any:
     """The type of a C-contiguous array that is written."""
     return types.Array(scalar, dimensions, "C")
+
+
+def several(scalar: Any, count: int) -> Any:
+    """The type of a tuple of scalars of one type."""
+    return _tuple(scalar, count)
 
 
 def device(function: Function) -> Function:

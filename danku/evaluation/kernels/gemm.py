@@ -3,148 +3,319 @@
 Element (i, j) is a function of row i of the left and column j of the right operand alone: k is cut
 into blocks of 256; within a block ``sum = fma(a[i, k], b[k, j], sum)`` from +0, k ascending; the
 blocks' sums are added to +0 in order. Every step is rounded once, in the operands' type. How rows,
-columns and matrices are tiled is free, so that a faster kernel may replace this one bit for bit.
+columns and matrices are tiled, packed and shared among threads is free.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from danku.evaluation.kernels import tile
 from danku.evaluation.kernels.arrays import FLOATS, INTEGERS, Array, contiguous, native
+from danku.evaluation.kernels.blocks import (
+    BLOCK,
+    CHUNK,
+    ROWS,
+    STRIP_BYTES,
+    VECTOR_BYTES,
+    VECTORS,
+    add_products,
+    pack_columns,
+    pack_rows,
+    panel_lines,
+    panel_width,
+    rounded_up,
+    strip_width,
+)
 from danku.evaluation.kernels.compiler import (
+    BOOLEAN,
     FLOAT32,
     FLOAT64,
     INDEX,
+    INT64,
     UINT64,
     device,
     kernel,
+    several,
     source,
     target,
 )
-from danku.evaluation.kernels.intrinsics import fma
+from danku.evaluation.kernels.epilogue import ADD_TENSOR, Epilogue, apply_each, epilogue
+from danku.evaluation.kernels.threads import share, thread_count
 
-Index = NDArray[np.intp]
-Four = tuple[float, float, float, float]
-Part = tuple[int, int, int, int]
-
-BLOCK = 256
-TILE = 256
+Index = NDArray[np.int64]
+Part = tuple[int, int, int, int, int, int]
 
 
 @device
-def _four_steps(a: Four, b: Four, total: float) -> float:
-    return fma(a[3], b[3], fma(a[2], b[2], fma(a[1], b[1], fma(a[0], b[0], total))))
+def _follow(
+    sums: Array, codes: Array, values: Array, column: int, other: Array, place: int
+) -> None:
+    """The epilogue of one row's columns, from number ``column`` on."""
+    for n in range(codes.size):
+        if codes[n] == ADD_TENSOR:
+            added = tile.window(other, place, sums.size)
+            for j in range(sums.size):
+                sums[j] = sums[j] + added[j]
+        else:
+            constants = tile.window(values, n * values.shape[1] + column, sums.size)
+            apply_each(codes[n], constants, sums)
 
 
-@device
-def _add_row(row: Array, b: Array, part: Part, sums: Array, out: Array) -> None:
-    """out[columns] += row[depth] @ b[depth, columns], for the part (depth, columns) of b."""
-    start, stop, first, last = part
-    whole = stop - (stop - start) % 4
-    for j in range(last - first):
-        sums[j] = 0
-    for k in range(start, whole, 4):
-        x = (row[k], row[k + 1], row[k + 2], row[k + 3])
-        y_0, y_1 = b[k, first:last], b[k + 1, first:last]
-        y_2, y_3 = b[k + 2, first:last], b[k + 3, first:last]
-        for j in range(last - first):
-            sums[j] = _four_steps(x, (y_0[j], y_1[j], y_2[j], y_3[j]), sums[j])
-    for k in range(whole, stop):
-        y_0 = b[k, first:last]
-        for j in range(last - first):
-            sums[j] = fma(row[k], y_0[j], sums[j])
-    total = out[first:last]
-    for j in range(last - first):
-        total[j] += sums[j]
+def _multiply(
+    a: Array,
+    b: Array,
+    panels: Array,
+    packed: bool,
+    lines: Index,
+    pairs: Index,
+    part: Part,
+    scratch: Array,
+    other: Array,
+    codes: Array,
+    values: Array,
+    line: int,
+    out: Array,
+) -> None:
+    """out[t] = the epilogue of a[pairs[t, 0]] @ b[pairs[t, 1]], for a part of t, rows and columns.
+
+    If ``packed``, ``panels`` hold the right operand; else they are scratch for a block of a strip.
+    ``other`` and ``out`` are [t, rows, line], flat.
+    """
+    rows_of_all, depth = a.shape[1], a.shape[2]
+    strip, panel = STRIP_BYTES // out.itemsize, VECTORS * VECTOR_BYTES // out.itemsize
+    first_pair, last_pair, first_row, last_row, first_column, last_column = part
+    for t in range(first_pair, last_pair):
+        left, right = a[pairs[t, 0]], b[pairs[t, 1]]
+        for i in range(first_row, last_row, CHUNK):
+            rows = min(CHUNK, last_row - i)
+            pack_rows(left, i, i + rows, scratch, 0)
+            for j in range(first_column, last_column, strip):
+                columns, place = min(strip, last_column - j), (t * rows_of_all + i) * line + j
+                # NOTE: whole panels are summed up where they belong, others in scratch.
+                direct = columns % panel == 0
+                if direct:
+                    sums, first, width = out, place, line
+                else:
+                    sums, first = scratch, rows * depth
+                    width = (columns + panel - 1) // panel * panel
+                for k in range(0, depth, BLOCK):
+                    stop = min(k + BLOCK, depth)
+                    if packed:
+                        start, stride = j * depth + k * panel, panel * depth
+                    else:
+                        start, stride = 0, panel * BLOCK
+                        pack_columns(right, (k, stop), (j, j + columns), panels, stride)
+                    block = (stop - k, k == 0)
+                    add_products(
+                        scratch,
+                        k * rows,
+                        panels,
+                        start,
+                        stride,
+                        lines,
+                        block,
+                        rows,
+                        columns,
+                        sums,
+                        first,
+                        width,
+                    )
+                for m in range(rows):
+                    totals = tile.window(sums, first + m * width, columns)
+                    if depth == 0:
+                        totals[:] = 0
+                    _follow(totals, codes, values, j, other, place + m * line)
+                    if not direct:
+                        result = tile.window(out, place + m * line, columns)
+                        for n in range(columns):
+                            result[n] = totals[n]
 
 
-@device
-def _add_four_rows(a: Array, b: Array, i: int, part: Part, sums: Array, out: Array) -> None:
-    """``_add_row`` for the rows i to i + 3 at once: each element of b is loaded once."""
-    start, stop, first, last = part
-    whole = stop - (stop - start) % 4
-    row_0, row_1, row_2, row_3 = a[i], a[i + 1], a[i + 2], a[i + 3]
-    sums_0, sums_1, sums_2, sums_3 = sums[0], sums[1], sums[2], sums[3]
-    for r in range(4):
-        for j in range(last - first):
-            sums[r, j] = 0
-    for k in range(start, whole, 4):
-        x_0 = (row_0[k], row_0[k + 1], row_0[k + 2], row_0[k + 3])
-        x_1 = (row_1[k], row_1[k + 1], row_1[k + 2], row_1[k + 3])
-        x_2 = (row_2[k], row_2[k + 1], row_2[k + 2], row_2[k + 3])
-        x_3 = (row_3[k], row_3[k + 1], row_3[k + 2], row_3[k + 3])
-        y_0, y_1 = b[k, first:last], b[k + 1, first:last]
-        y_2, y_3 = b[k + 2, first:last], b[k + 3, first:last]
-        for j in range(last - first):
-            y = (y_0[j], y_1[j], y_2[j], y_3[j])
-            sums_0[j] = _four_steps(x_0, y, sums_0[j])
-            sums_1[j] = _four_steps(x_1, y, sums_1[j])
-            sums_2[j] = _four_steps(x_2, y, sums_2[j])
-            sums_3[j] = _four_steps(x_3, y, sums_3[j])
-    for r in range(4):
-        partial, total = sums[r], out[i + r, first:last]
-        for k in range(whole, stop):
-            x, y_0 = a[i + r, k], b[k, first:last]
-            for j in range(last - first):
-                partial[j] = fma(x, y_0[j], partial[j])
-        for j in range(last - first):
-            total[j] += partial[j]
-
-
-def _multiply(a: Array, b: Array, left: Index, right: Index, sums: Array, out: Array) -> None:
-    """out[t] += a[left[t]] @ b[right[t]]; ``sums`` is scratch, out starts as zeros."""
+def _multiply_integers(a: Array, b: Array, pairs: Index, out: Array) -> None:
+    """out[t] += a[pairs[t, 0]] @ b[pairs[t, 1]] modulo 2^64."""
     rows, depth, columns = a.shape[1], a.shape[2], b.shape[2]
-    grouped = rows - rows % 4
-    for t in range(left.size):
-        for start in range(0, depth, BLOCK):
-            stop = min(start + BLOCK, depth)
-            for first in range(0, columns, TILE):
-                part = (start, stop, first, min(first + TILE, columns))
-                for i in range(0, grouped, 4):
-                    _add_four_rows(a[left[t]], b[right[t]], i, part, sums, out[t])
-            for i in range(grouped, rows):
-                part = (start, stop, 0, columns)
-                _add_row(a[left[t], i], b[right[t]], part, sums[0], out[t, i])
+    for t in range(pairs.shape[0]):
+        for i in range(rows):
+            sums = tile.window(out, (t * rows + i) * columns, columns)
+            for k in range(depth):
+                x = a[pairs[t, 0], i, k]
+                line = tile.window(b, (pairs[t, 1] * depth + k) * columns, columns)
+                for j in range(columns):
+                    sums[j] += x * line[j]
+
+
+def _pack_matrix(b: Array, panels: Array) -> None:
+    """All of ``b`` as panels [depth, panel width], one after another."""
+    depth, columns = b.shape
+    stride = VECTORS * VECTOR_BYTES // b.itemsize * depth
+    pack_columns(b, (0, depth), (0, columns), panels, stride)
 
 
 def _types(scalar: Any) -> tuple[Any, ...]:
-    stack, index = source(scalar, 3), source(INDEX, 1)
-    return stack, stack, index, index, target(scalar, 2), target(scalar, 3)
+    stack, line, flat = source(scalar, 3), target(scalar, 1), source(scalar, 1)
+    return (
+        *(stack, stack, line, BOOLEAN, source(INT64, 1), source(INT64, 2), several(INDEX, 6)),
+        *(line, flat, source(INT64, 1), source(scalar, 2), INDEX, line),
+    )
 
 
+_SCALARS = {np.dtype(np.float32): FLOAT32, np.dtype(np.float64): FLOAT64}
 _MULTIPLY = {
-    np.dtype(name): kernel(*_types(scalar), variant=f"_{name}")(_multiply)
-    for name, scalar in (("float32", FLOAT32), ("float64", FLOAT64), ("uint64", UINT64))
+    dtype: kernel(*_types(scalar), variant=f"_{dtype}")(_multiply)
+    for dtype, scalar in _SCALARS.items()
 }
+_PACK = {
+    dtype: kernel(source(scalar, 2), target(scalar, 1), variant=f"_{dtype}")(_pack_matrix)
+    for dtype, scalar in _SCALARS.items()
+}
+_INTEGERS = kernel(source(UINT64, 3), source(UINT64, 3), source(INT64, 2), target(UINT64, 3))(
+    _multiply_integers
+)
+TYPES = frozenset(_SCALARS)
+"""That products are computed in."""
+
+_NO_MATRIX = {dtype: np.empty((1, 0, 0), dtype) for dtype in TYPES}
+_NOTHING = {dtype: epilogue([], 0, dtype) for dtype in TYPES}
 
 
-def _stack(operand: Array) -> Array:
-    """The operand as one contiguous (matrices, rows, columns)."""
-    return contiguous(operand).reshape(prod(operand.shape[:-2]), *operand.shape[-2:])
+@dataclass(frozen=True)
+class PackedB:
+    """A right operand [depth, columns] in the order in which products read it."""
+
+    depth: int
+    columns: int
+    panels: Array
 
 
-def _numbered(leading: tuple[int, ...], wanted: tuple[int, ...]) -> Index:
-    """For each matrix of the result, which matrix of a stack it is made of."""
-    numbers = np.arange(prod(leading), dtype=np.intp).reshape(leading)
-    return np.ascontiguousarray(np.broadcast_to(numbers, wanted)).reshape(-1)
+def pack(b: Array) -> PackedB:
+    """Prepare a constant [depth, columns] of float32 or float64 for many products."""
+    b = contiguous(b)
+    depth, columns = b.shape
+    panels = np.empty(depth * rounded_up(columns, panel_width(b.dtype)), b.dtype)
+    _PACK[b.dtype](b, panels)
+    return PackedB(depth, columns, panels)
 
 
-def _multiply_stacks(a: Array, b: Array) -> Array:
-    """``matmul`` for operands of two or more dimensions, of a type that has a kernel."""
-    if b.ndim == 2 and a.ndim > 2:
-        rows = a.shape[:-1]
-        return _multiply_stacks(a.reshape(prod(rows), a.shape[-1]), b).reshape(*rows, b.shape[1])
+def _pairs(left: tuple[int, ...], right: tuple[int, ...]) -> Index:
+    """For each matrix of a product of stacks, which matrices of the two stacks it is made of."""
+    leading = np.broadcast_shapes(left, right)
+    numbered = [
+        np.broadcast_to(np.arange(prod(each), dtype=np.int64).reshape(each), leading).reshape(-1)
+        for each in (left, right)
+    ]
+    return np.stack(numbered, axis=1)
+
+
+class Product:
+    """A product of float32 or float64 operands of given shapes, and what follows it.
+
+    Args:
+        left: [..., rows, depth].
+        right: [..., depth, columns], or one matrix packed.
+        steps: done to each element; constants are those of columns.
+    """
+
+    def __init__(
+        self,
+        left: tuple[int, ...],
+        right: tuple[int, ...] | PackedB,
+        dtype: np.dtype[Any],
+        steps: Epilogue | None = None,
+    ) -> None:
+        self._dtype = dtype
+        self._steps = steps or _NOTHING[dtype]
+        self._packed = right if isinstance(right, PackedB) else None
+        shape = right if isinstance(right, tuple) else (right.depth, right.columns)
+        leading = np.broadcast_shapes(left[:-2], shape[:-2])
+        self.shape = (*leading, left[-2], shape[-1])
+        """Of the result."""
+        stack = left[:-2]
+        if len(shape) == 2:
+            left, stack = (prod(left[:-1]), left[-1]), ()
+        self._left = (prod(stack), *left[-2:])
+        self._right = (prod(shape[:-2]), *shape[-2:])
+        self._pairs = _pairs(stack, shape[:-2])
+        self._flat = (len(self._pairs), left[-2], shape[-1])
+
+    def run(self, a: Array, b: Array | None, other: Array | None = None) -> Array:
+        """The result.
+
+        Args:
+            b: None if it is packed.
+            other: what `Code.ADD_TENSOR` adds; of the shape of the result.
+        """
+        out = np.empty(self.shape, self._dtype)
+        if out.size == 0:
+            return out
+        compute = self._compute(a, b, out if other is None else other, out)
+        count, rows, columns = self._flat
+        work = out.size * self._left[2]
+        # NOTE: threads share the longest side, so that what each packs for itself is short.
+        if count >= thread_count():
+            share(lambda first, last: compute((first, last, 0, rows, 0, columns)), count, work)
+        elif rows >= columns:
+            share(
+                lambda first, last: compute(
+                    (0, count, first * ROWS, min(last * ROWS, rows), 0, columns)
+                ),
+                rounded_up(rows, ROWS) // ROWS,
+                work,
+            )
+        else:
+            width = panel_width(self._dtype)
+            share(
+                lambda first, last: compute(
+                    (0, count, 0, rows, first * width, min(last * width, columns))
+                ),
+                rounded_up(columns, width) // width,
+                work,
+            )
+        return out
+
+    def _compute(
+        self, a: Array, b: Array | None, other: Array, out: Array
+    ) -> Callable[[Part], None]:
+        """What a thread does for its part."""
+        dtype, packed = self._dtype, self._packed
+        columns, depth = self._flat[2], self._left[2]
+        at_once = min(rounded_up(columns, panel_width(dtype)), strip_width(dtype))
+        left = contiguous(a).reshape(self._left)
+        right = _NO_MATRIX[dtype] if b is None else contiguous(b).reshape(self._right)
+        addend, result = contiguous(other).reshape(-1), out.reshape(-1)
+        lines, run = panel_lines(panel_width(dtype)), _MULTIPLY[dtype]
+
+        def compute(part: Part) -> None:
+            rows = min(CHUNK, part[3] - part[2])
+            scratch = np.empty(rows * (depth + at_once), dtype)
+            panels = np.empty(BLOCK * at_once, dtype) if packed is None else packed.panels
+            run(
+                *(left, right, panels, packed is not None, lines, self._pairs, part, scratch),
+                *(addend, self._steps.codes, self._steps.values, columns, result),
+            )
+
+        return compute
+
+
+def matmul_packed(a: Array, b: PackedB) -> Array:
+    """``matmul`` of [..., depth] with a packed matrix of the same type."""
+    left = a[np.newaxis, :] if a.ndim == 1 else a
+    return Product(left.shape, b, a.dtype).run(left, None).reshape(*a.shape[:-1], b.columns)
+
+
+def _multiply_whole(a: Array, b: Array) -> Array:
+    """Stacks of matrices of uint64."""
+    left, right = (contiguous(x).reshape(prod(x.shape[:-2]), *x.shape[-2:]) for x in (a, b))
     leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    pairs = _numbered(a.shape[:-2], leading), _numbered(b.shape[:-2], leading)
-    rows_and_columns = a.shape[-2], b.shape[-1]
-    out = np.zeros((prod(leading), *rows_and_columns), a.dtype)
-    sums = np.empty((4, max(TILE, b.shape[-1])), a.dtype)
-    _MULTIPLY[a.dtype](_stack(a), _stack(b), *pairs, sums, out)
-    return out.reshape(*leading, *rows_and_columns)
+    out = np.zeros((prod(leading), a.shape[-2], b.shape[-1]), np.uint64)
+    _INTEGERS(left, right, _pairs(a.shape[:-2], b.shape[:-2]), out)
+    return out.reshape(*leading, *out.shape[1:])
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -163,12 +334,15 @@ def matmul(a: Array, b: Array) -> Array:
     if a.ndim == 0 or b.ndim == 0 or a.shape[-1] != b.shape[max(b.ndim - 2, 0)]:
         raise ValueError(f"matmul of shapes {a.shape} and {b.shape}: the inner lengths differ")
     dtype = a.dtype
-    if dtype not in _MULTIPLY:
+    if dtype not in TYPES:
         inner = np.float32 if dtype in FLOATS else np.uint64
         a, b = a.astype(inner), b.astype(inner)
     missing = tuple(axis for axis, operand in ((-2, a), (-1, b)) if operand.ndim == 1)
     left = a[np.newaxis, :] if a.ndim == 1 else a
     right = b[:, np.newaxis] if b.ndim == 1 else b
-    product = _multiply_stacks(left, right)
+    if a.dtype in TYPES:
+        product = Product(left.shape, right.shape, a.dtype).run(left, right)
+    else:
+        product = _multiply_whole(left, right)
     with np.errstate(all="ignore"):
         return product.astype(dtype, copy=False).squeeze(axis=missing)

@@ -43,6 +43,24 @@ def _from_bits(context: Any, x: Any) -> Any:
     )
 
 
+def _extreme(name: str) -> Callable[..., Any]:
+    """IEEE 754-2019's maximum or minimum: NaN if either operand is, +0 above -0."""
+
+    def typed(context: Any, a: Any, b: Any) -> Any:
+        if a != b or a not in (types.float32, types.float64):
+            return None
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            scalar = arguments[0].type
+            kind = ir.FunctionType(scalar, [scalar, scalar])
+            function = builder.module.declare_intrinsic(name, [scalar], kind)
+            return builder.call(function, arguments)
+
+        return a(a, a), generate
+
+    return typed
+
+
 def _polynomial(context: Any, x: Any, coefficients: Any) -> Any:
     """``c[0] + x c[1] + x^2 c[2] + ...`` in float64: Horner's rule, each step one fma."""
     if x != types.float64 or not isinstance(coefficients, types.UniTuple):
@@ -64,3 +82,5 @@ fma: Callable[[float, float, float], float] = intrinsic(_fma)
 bits: Callable[[float], int] = intrinsic(_bits)
 from_bits: Callable[[int], float] = intrinsic(_from_bits)
 polynomial: Callable[[float, tuple[float, ...]], float] = intrinsic(_polynomial)
+maximum: Callable[[float, float], float] = intrinsic(_extreme("llvm.maximum"))
+minimum: Callable[[float, float], float] = intrinsic(_extreme("llvm.minimum"))

@@ -25,7 +25,8 @@ _WINDOWS = {
 """Weights of the constant, of the cosine, and of the cosine of twice the angle."""
 
 
-def _number(node: Node, tensor: TensorType) -> float | int:
+def one_number(node: Node, tensor: TensorType) -> float | int:
+    """The value of a constant that is one number."""
     value = narrow.widened(require_value(node, tensor))
     if value.shape not in ((), (1,)):
         raise refuse(node, f"expected one number, found {tensor}")
@@ -35,7 +36,7 @@ def _number(node: Node, tensor: TensorType) -> float | int:
 
 def _infer_range(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
     require_kind(node, NUMBERS, *inputs)
-    start, limit, delta = (_number(node, each) for each in inputs)
+    start, limit, delta = (one_number(node, each) for each in inputs)
     if delta == 0:
         raise refuse(node, "delta is 0")
     if inputs[0].kind == "f":
@@ -85,7 +86,7 @@ def _run_size(node: Node, arrays: Sequence[Array]) -> list[Array]:
 
 def _infer_window(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
     require_kind(node, INTEGERS, inputs[0])
-    size = int(_number(node, inputs[0]))
+    size = int(one_number(node, inputs[0]))
     if size < 0:
         raise refuse(node, "a negative size")
     result = TensorType(element_type(node["output_datatype"]), (size,))

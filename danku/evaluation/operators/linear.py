@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,11 @@ from danku.evaluation.inference import (
     require_rank,
 )
 from danku.evaluation.kernels import gemm
+from danku.evaluation.kernels.epilogue import Code, Epilogue, Operation, epilogue
+from danku.evaluation.kernels.gemm import PackedB, Product
+from danku.evaluation.prepared import Prepared, Weights
 from danku.evaluation.registry import Attribute, Operator
-from danku.evaluation.tensor import Array, TensorType
+from danku.evaluation.tensor import Array, DType, TensorType
 
 
 def _infer_matmul(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
@@ -76,8 +81,95 @@ def _run_gemm(node: Node, arrays: Sequence[Any]) -> list[Array]:
     return [product]
 
 
+@dataclass(frozen=True)
+class _Product:
+    """A product of matrices, the right one packed if it is a constant, and what follows it."""
+
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    packed: PackedB | None
+    dtype: DType
+    transposed: tuple[bool, bool] = (False, False)
+    """Whether the inputs are the operands turned over."""
+    operations: tuple[Operation, ...] = ()
+
+    @property
+    def axis(self) -> int:
+        return max(len(self.left), len(self.right)) - 1
+
+    @cached_property
+    def _steps(self) -> Epilogue:
+        return epilogue(self.operations, self.right[-1], self.dtype)
+
+    @cached_property
+    def _product(self) -> Product:
+        return Product(self.left, self.packed or self.right, self.dtype, self._steps)
+
+    def run(self, arrays: Sequence[Any]) -> list[Array]:
+        left = arrays[0].T if self.transposed[0] else arrays[0]
+        right = None
+        if self.packed is None:
+            right = arrays[1].T if self.transposed[1] else arrays[1]
+        other = arrays[-1] if self._steps.takes_tensor else None
+        return [self._product.run(left, right, other)]
+
+    def followed_by(self, operations: Sequence[Operation]) -> Prepared | None:
+        together = (*self.operations, *operations)
+        if sum(each.code == Code.ADD_TENSOR for each in together) > 1:
+            return None
+        return replace(self, operations=together)
+
+
+def _prepare_matmul(
+    node: Node, inputs: Sequence[TensorType | None], memory: Weights
+) -> Prepared | None:
+    left, right = inputs
+    assert left is not None and right is not None
+    if left.dtype not in gemm.TYPES or left.rank < 2 or right.rank < 2:
+        return None
+    packed, value = None, right.value
+    if value is not None and right.rank == 2:
+        packed = memory.form(value, "product", lambda: gemm.pack(value))
+    return _Product(left.shape, right.shape, packed, left.dtype)
+
+
+def _prepare_gemm(
+    node: Node, inputs: Sequence[TensorType | None], memory: Weights
+) -> Prepared | None:
+    left, right, added = [*inputs, None][:3]
+    assert left is not None and right is not None
+    if left.dtype not in gemm.TYPES:
+        return None
+    operations = []
+    if node["alpha"] != 1.0:
+        operations.append(Operation(Code.MULTIPLY, node["alpha"]))
+    if added is not None:
+        if added.value is None or added.elements not in (1, (added.shape or (1,))[-1]):
+            return None
+        with np.errstate(all="ignore"):
+            scaled = added.value * added.dtype.type(node["beta"])
+        operations.append(Operation(Code.ADD, scaled.reshape(-1)))
+    turned = bool(node["transA"]), bool(node["transB"])
+    shapes = [
+        each.shape[::-1] if over else each.shape
+        for each, over in zip((left, right), turned, strict=True)
+    ]
+    packed, value = None, right.value
+    if value is not None:
+        form = "turned product" if turned[1] else "product"
+        packed = memory.form(value, form, lambda: gemm.pack(value.T if turned[1] else value))
+    return _Product(shapes[0], shapes[1], packed, left.dtype, turned, tuple(operations))
+
+
 OPERATORS = [
-    Operator("MatMul", _infer_matmul, _run_matmul, inputs=(2, 2), work=_matmul_work),
+    Operator(
+        "MatMul",
+        _infer_matmul,
+        _run_matmul,
+        inputs=(2, 2),
+        work=_matmul_work,
+        prepare=_prepare_matmul,
+    ),
     Operator(
         "Gemm",
         _infer_gemm,
@@ -90,5 +182,6 @@ OPERATORS = [
             "transB": Attribute("int", 0),
         },
         work=_gemm_work,
+        prepare=_prepare_gemm,
     ),
 ]

@@ -31,13 +31,20 @@ def _infer_batch_normalization(node: Node, inputs: Sequence[TensorType]) -> list
     return [data.with_shape(*data.shape)]
 
 
+def batch_factor(node: Node, scale: Array, variance: Array) -> Array:
+    """What BatchNormalization multiplies by: scale / sqrt(variance + epsilon)."""
+    with np.errstate(all="ignore"):
+        factor: Array = scale / functions.sqrt(variance + scale.dtype.type(node["epsilon"]))
+    return factor
+
+
 def _run_batch_normalization(node: Node, arrays: Sequence[Array]) -> list[Array]:
     """(x - mean) * (scale / sqrt(variance + epsilon)) + bias, each step rounded to x's type."""
     data = arrays[0]
     channel = (-1, *(1,) * (data.ndim - 2))
     scale, bias, mean, variance = (each.reshape(channel) for each in arrays[1:])
+    factor = batch_factor(node, scale, variance)
     with np.errstate(all="ignore"):
-        factor = scale / functions.sqrt(variance + data.dtype.type(node["epsilon"]))
         return [(data - mean) * factor + bias]
 
 

@@ -24,7 +24,7 @@ def _sign(x: Array) -> Array:
 
 def _infer_mod(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
     require_kind(node, NUMBERS, *inputs)
-    if inputs[0].kind == "f" and not node["fmod"]:
+    if inputs[0].kind == "f" and not node["fmod"] and node.version < 28:
         raise refuse(node, "floats without fmod")
     return [inputs[0].with_shape(*broadcast(node, *(each.shape for each in inputs)))]
 

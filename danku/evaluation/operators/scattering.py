@@ -71,7 +71,7 @@ def _run_gather(node: Node, arrays: Sequence[Array]) -> list[Array]:
     )
     flat = flat + slices * np.arange(batches)[:, np.newaxis]
     parts = data.reshape(batches * slices, *rest)[flat.reshape(-1)]
-    return [parts.reshape(*indices.shape[:-1], *rest)]
+    return [parts.reshape((*indices.shape[:-1], *rest))]
 
 
 def _infer_scatter(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:

@@ -13,7 +13,16 @@ from pathlib import Path
 import pytest
 
 import danku
-from danku.evaluation.kernels import functions, gemm, machines, reductions, trees, trigonometry
+from danku.evaluation.kernels import (
+    convolution,
+    functions,
+    gemm,
+    machines,
+    pooling,
+    reductions,
+    trees,
+    trigonometry,
+)
 from danku.evaluation.kernels.compiler import KERNELS, Kernel
 
 PACKAGE = Path(danku.__file__).parent
@@ -29,6 +38,7 @@ CALL = re.compile(r"^declare .*?@\"?([\w.]+)\"?\(", re.MULTILINE)
 KNOWN = re.compile(
     r"llvm\.(fma|fabs|sqrt|smin|smax|umin|umax|is\.fpclass|mem\w+|assume|lifetime|x86\.atomic)\b.*"
     r"|llvm\.(uadd\.with\.overflow|fshl)\.i64"
+    r"|llvm\.(maximum|minimum|prefetch|masked\.(load|store|gather|scatter))\b.*"
     r"|NRT_\w+|Py\w+"
     r"|numba_(do_raise|unpickle|gil_ensure|gil_release|runtime_build_excinfo_struct)"
 )
@@ -46,9 +56,19 @@ def test_compiled_code_is_strict_and_calls_no_library(kernel: Kernel) -> None:
 
 
 def test_every_kernel_is_looked_at() -> None:
-    modules = (gemm, functions, reductions, trigonometry, machines, trees)
+    modules = (
+        convolution,
+        functions,
+        gemm,
+        machines,
+        pooling,
+        reductions,
+        trees,
+        trigonometry,
+    )
     declared = [value for module in modules for value in vars(module).values()]
-    declared += [*gemm._MULTIPLY.values(), *trees.SUMS.values(), *trees.EXTREMES.values()]
+    tables = [value for value in declared if isinstance(value, dict)]
+    declared += [value for table in tables for value in table.values()]
     assert {value for value in declared if isinstance(value, Kernel)} == set(KERNELS)
     assert len({kernel.name for kernel in KERNELS}) == len(KERNELS)
 
