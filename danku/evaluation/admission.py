@@ -8,6 +8,7 @@ from danku.evaluation.contract import Batching, bind_input, read_output, select_
 from danku.evaluation.graph import Graph, read_graph
 from danku.evaluation.metering import Cost, refuse_above
 from danku.evaluation.planner import Plan, TypedGraph
+from danku.evaluation.prepared import Weights
 from danku.evaluation.refusal import ModelRejected
 from danku.evaluation.tensor import Array, TensorType
 from danku.protocol.manifest import Manifest
@@ -21,6 +22,7 @@ class Admitted:
         self._batching = batching
         self._manifest = manifest
         self._plans: dict[int, tuple[Plan, TensorType]] = {}
+        self._weights = Weights()
         typed = self._typed(batching.rows)
         self.output = select_output(typed.types, graph.outputs, manifest.model, batching.rows)
         """Name of the output that is read."""
@@ -64,7 +66,7 @@ class Admitted:
         features = self._graph.input
         kind = TensorType(features.dtype, (rows, *self._manifest.model.shape))
         limits = self._manifest.evaluation.limits
-        return TypedGraph(self._graph, {features.name: kind}, limits)
+        return TypedGraph(self._graph, {features.name: kind}, limits, self._weights)
 
     def _plan(self, rows: int, typed: TypedGraph | None = None) -> tuple[Plan, TensorType]:
         if rows not in self._plans:

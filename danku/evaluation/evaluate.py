@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
 from danku.errors import DataError
-from danku.evaluation.admission import admit
+from danku.evaluation.admission import Admitted, admit
 from danku.evaluation.kernels.rejection import RuntimeRejection
+from danku.evaluation.kernels.threads import threads as use_threads
 from danku.evaluation.metrics import metric, view
 from danku.evaluation.refusal import ModelRejected
 from danku.evaluation.tensor import Array
@@ -34,12 +36,13 @@ class Prediction:
     challenge's order, or values [rows]."""
 
 
-def predict(model: bytes, features: Array, manifest: Manifest) -> Prediction:
+def predict(model: bytes, features: Array, manifest: Manifest, *, threads: int = 1) -> Prediction:
     """Run a model over rows, in order, in batches of the manifest's size.
 
     Args:
         model: the bytes of an ONNX model.
         features: [rows, *shape] of the manifest's type, at least one row.
+        threads: how many may compute; the result does not depend on it.
 
     Raises:
         ModelRejected: not admitted, or rejected while it runs.
@@ -47,31 +50,41 @@ def predict(model: bytes, features: Array, manifest: Manifest) -> Prediction:
     """
     _check_features(features, manifest)
     try:
-        values = admit(model, manifest).predict(features)
+        with use_threads(threads):
+            values = _admitted(model, manifest).predict(features)
     except RuntimeRejection as rejection:
         raise ModelRejected("runtime", rejection.reason) from None
     return Prediction(manifest.model.output, values)
 
 
-def evaluate(model: bytes, features: Array, target: Array, manifest: Manifest) -> Verdict:
+def evaluate(
+    model: bytes, features: Array, target: Array, manifest: Manifest, *, threads: int = 1
+) -> Verdict:
     """Score a model; whatever is the model's own fault makes it rejected, with the reason.
 
     Args:
         model: the bytes of an ONNX model, or any other bytes.
         features: [rows, *shape] of the manifest's type, at least one row.
         target: [rows]; class indices or values.
+        threads: how many may compute; the result does not depend on it.
 
     Raises:
         DataError: the data, the metric or the manifest is at fault, not the model.
     """
     scorer = metric(manifest.evaluation.metric)
     try:
-        prediction = predict(model, features, manifest)
+        prediction = predict(model, features, manifest, threads=threads)
     except ModelRejected as rejection:
         return Verdict("rejected", Score(0), rejection.reason)
     values = view(prediction.output, prediction.values, scorer.needs)
     score = scorer.compute(target, values, len(manifest.model.classes))
     return Verdict("scored", Score(score), "")
+
+
+@lru_cache(maxsize=1)
+def _admitted(model: bytes, manifest: Manifest) -> Admitted:
+    """The last model stays prepared: packed weights are of no use to any other."""
+    return admit(model, manifest)
 
 
 def _check_features(features: Array, manifest: Manifest) -> None:

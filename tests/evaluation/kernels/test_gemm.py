@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from danku.evaluation.kernels.gemm import matmul
+from danku.evaluation.kernels.epilogue import Code, Operation, epilogue
+from danku.evaluation.kernels.gemm import Product, matmul, matmul_packed, pack
+from danku.evaluation.kernels.threads import threads
 
 Array = NDArray[Any]
 
@@ -128,6 +130,88 @@ def test_bits_do_not_depend_on_the_other_rows_and_columns(
     assert matmul(a[: i + 1], b[:, j:]).tobytes() == product[: i + 1, j:].tobytes()
     wide = np.concatenate([b] * (300 // columns), axis=1)
     assert matmul(a, wide)[:, -columns:].tobytes() == product.tobytes()
+
+
+def by_single_elements(a: Array, b: Array) -> Array:
+    """Every element by a product of its own: nothing is tiled, packed or shared."""
+    columns = [np.ascontiguousarray(b[:, j]) for j in range(b.shape[1])]
+    return np.array([[matmul(row, column) for column in columns] for row in a], a.dtype)
+
+
+@given(
+    st.integers(1, 40),
+    st.sampled_from([0, 1, 7, 8, 9, 255, 256, 257, 264, 511, 512, 520]),
+    st.integers(1, 70),
+    st.sampled_from([np.float32, np.float64]),
+    st.integers(1, 3),
+)
+@settings(max_examples=60, deadline=None)
+def test_bits_do_not_depend_on_tiles_packing_and_threads(
+    rows: int, depth: int, columns: int, dtype: Any, count: int
+) -> None:
+    a, b = spread(rows, (rows, depth), dtype), spread(columns, (depth, columns), dtype)
+    expected = by_single_elements(a, b)
+    with pytest.MonkeyPatch.context() as patch, threads(count):
+        patch.setattr("danku.evaluation.kernels.threads.LEAST_WORK", 1)
+        assert same_bits(matmul(a, b), expected)
+        assert same_bits(matmul_packed(a, pack(b)), expected)
+
+
+@pytest.mark.parametrize("rows", [251, 252, 253, 255, 256, 257, 258, 263, 264, 511, 513])
+@pytest.mark.parametrize("columns", [3, 255, 256, 257, 288, 300])
+def test_every_cut_of_rows_and_columns(rows: int, columns: int) -> None:
+    a, b = spread(rows, (rows, 3), np.float32), spread(columns, (3, columns), np.float32)
+    whole = matmul(a, b)
+    assert same_bits(matmul_packed(a, pack(b)), whole)
+    parts = [matmul(a[i : i + 5], b) for i in range(0, rows, 5)]
+    assert same_bits(np.concatenate(parts), whole)
+    slices = [matmul(a, b[:, j : j + 7]) for j in range(0, columns, 7)]
+    assert same_bits(np.concatenate(slices, axis=1), whole)
+
+
+@pytest.mark.parametrize("shape", [(40, 300, 70), (300, 20, 5), (5, 20, 300), (1, 600, 600)])
+@pytest.mark.parametrize("stack", [(), (1,), (5,), (2, 3)])
+def test_threads_take_any_side(stack: tuple[int, ...], shape: tuple[int, int, int]) -> None:
+    rows, depth, columns = shape
+    a, b = (
+        spread(1, (*stack, rows, depth), np.float32),
+        spread(2, (*stack, depth, columns), np.float32),
+    )
+    expected = matmul(a, b)
+    for count in (2, 3):
+        with threads(count):
+            assert same_bits(matmul(a, b), expected)
+
+
+@pytest.mark.parametrize("leading", [(), (4,), (2, 3), (0,), (2, 0, 3)])
+def test_a_packed_matrix_multiplies_any_rows(leading: tuple[int, ...]) -> None:
+    a, b = spread(1, (*leading, 20), np.float32), spread(2, (20, 9), np.float32)
+    assert same_bits(matmul_packed(a, pack(b)), matmul(a, b))
+
+
+@pytest.mark.parametrize("columns", [5, 32, 300])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_follows_a_product_is_done_step_by_step(columns: int, dtype: Any) -> None:
+    a, b = spread(1, (70, 300), dtype), spread(2, (300, columns), dtype)
+    v, other = spread(3, (columns,), dtype), spread(4, (70, columns), dtype)
+    operations = [
+        Operation(Code.MULTIPLY, 0.3),
+        Operation(Code.ADD, v),
+        Operation(Code.ADD_TENSOR),
+        Operation(Code.SUBTRACT, v),
+        Operation(Code.DIVIDE, v),
+        Operation(Code.RELU),
+        Operation(Code.MINIMUM, v),
+    ]
+    steps = epilogue(operations, columns, dtype)
+    expected = ((matmul(a, b) * dtype(0.3) + v) + other - v) / v
+    expected = np.minimum(np.where(expected <= 0, dtype(0), expected), v)
+    for right in (b.shape, pack(b)):
+        product = Product(a.shape, right, np.dtype(dtype), steps)
+        given_b = b if isinstance(right, tuple) else None
+        for count in (1, 2):
+            with threads(count):
+                assert same_bits(product.run(a, given_b, other), expected)
 
 
 SHAPES = [

@@ -1,0 +1,262 @@
+"""Plans as they are executed: the bits of the steps one by one, packed and fused once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper
+
+from danku.evaluation import evaluate as evaluation
+from danku.evaluation.admission import admit
+from danku.evaluation.evaluate import predict
+from danku.evaluation.graph import read_graph
+from danku.evaluation.kernels import convolution, gemm
+from danku.evaluation.planner import Plan, TypedGraph
+from danku.evaluation.tensor import TensorType
+from danku.protocol.manifest import Limits
+from tests.evaluation.conftest import make_model
+
+FLOAT = np.float32
+
+
+def spread(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(FLOAT)
+
+
+def node(operator: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(operator, inputs.split(), outputs.split(), **attributes)
+
+
+def plan_of(model: onnx.ModelProto, x: np.ndarray, output: str = "y") -> Plan:
+    graph = read_graph(model.SerializeToString(), 1_000)
+    inputs = {graph.input.name: TensorType(x.dtype, x.shape)}
+    return TypedGraph(graph, inputs, Limits()).plan(output)
+
+
+def one_by_one(plan: Plan, x: np.ndarray) -> np.ndarray:
+    """The output with every node run by itself, as its operator says."""
+    live = {**plan.constants, plan.inputs[0]: x}
+    for step in plan.steps:
+        assert step.prepared is None
+        results = step.compute([live[name] if name else None for name in step.node.inputs])
+        live.update(zip(step.node.outputs, results, strict=False))
+    return live[plan.output]
+
+
+def executed(plan: Plan) -> list[str]:
+    return [step.node.operator for step in plan._ready]
+
+
+CONSTANTS: dict[str, Any] = {
+    "w": spread(1, 4, 4, 3, 3),
+    "b": spread(2, 4),
+    "v": spread(3, 4, 1, 1),
+    "s": FLOAT(0.3),
+    "mean": spread(4, 4),
+    "scale": spread(5, 4),
+    "variance": np.abs(spread(6, 4)),
+    "low": FLOAT(0),
+    "high": FLOAT(6),
+    "row": spread(7, 6),
+    "m": spread(8, 6, 6),
+}
+FOLLOWING = {
+    "relu": node("Relu", "?", "!"),
+    "leaky": node("LeakyRelu", "?", "!", alpha=0.3),
+    "clip": node("Clip", "? low high", "!"),
+    "clip-above": node("Clip", "?  high", "!"),
+    "norm": node("BatchNormalization", "? scale b mean variance", "!", epsilon=1e-3),
+    "add": node("Add", "v ?", "!"),
+    "subtract": node("Sub", "? v", "!"),
+    "subtract-from": node("Sub", "v ?", "!"),
+    "multiply": node("Mul", "? s", "!"),
+    "divide": node("Div", "? v", "!"),
+    "divide-by": node("Div", "s ?", "!"),
+    "maximum": node("Max", "? v", "!"),
+    "minimum": node("Min", "v ?", "!"),
+    "sum": node("Sum", "? v", "!"),
+    "sum-of-three": node("Sum", "? v s", "!"),
+    "along-rows": node("Add", "? row", "!"),
+    "residual": node("Add", "? x", "!"),
+    "residual-first": node("Add", "x ?", "!"),
+    "twice": node("Add", "? ?", "!"),
+    "squash": node("Sigmoid", "?", "!"),
+}
+
+
+def chain(first: onnx.NodeProto, names: Sequence[str]) -> list[onnx.NodeProto]:
+    """``first`` gives t0; then each node takes the tensor before and gives the next."""
+    nodes = [first]
+    for number, name in enumerate(names):
+        copy = onnx.NodeProto()
+        copy.CopyFrom(FOLLOWING[name])
+        for place, value in enumerate(copy.input):
+            if value == "?":
+                copy.input[place] = f"t{number}"
+        copy.output[0] = f"t{number + 1}"
+        nodes.append(copy)
+    nodes.append(node("Identity", f"t{len(names)}", "y"))
+    return nodes
+
+
+FIRST = {
+    "conv": (node("Conv", "x w b", "t0", pads=[1, 1, 1, 1]), (2, 4, 5, 6)),
+    "transposed": (node("ConvTranspose", "x w b", "t0", pads=[1, 1, 1, 1]), (2, 4, 5, 6)),
+    "product": (node("MatMul", "x m", "t0"), (2, 4, 5, 6)),
+    "running-product": (node("MatMul", "x x", "t0"), (2, 4, 6, 6)),
+}
+
+
+@given(st.sampled_from(list(FIRST)), st.lists(st.sampled_from(list(FOLLOWING)), max_size=6))
+@settings(max_examples=120, deadline=None)
+def test_any_chain_gives_the_bits_of_its_steps(first: str, names: list[str]) -> None:
+    start, shape = FIRST[first]
+    x = spread(9, *shape)
+    used = {name for each in chain(start, names) for name in each.input}
+    constants = {name: value for name, value in CONSTANTS.items() if name in used}
+    plan = plan_of(make_model(chain(start, names), ["y"], shape=shape, constants=constants), x)
+    expected = one_by_one(plan, x)
+    result = plan.run(x)
+    assert (result.dtype, result.shape) == (expected.dtype, expected.shape)
+    assert np.array_equal(result, expected, equal_nan=True)
+    assert np.array_equal(np.signbit(result), np.signbit(expected)) or np.isnan(result).any()
+
+
+def cnn(*names: str, **more: Any) -> onnx.ModelProto:
+    nodes = chain(FIRST["conv"][0], names)
+    return make_model(nodes, ["y"], shape=(None, 4, 5, 6), constants=CONSTANTS, **more)
+
+
+def test_what_follows_a_product_is_taken_in() -> None:
+    x = spread(9, 2, 4, 5, 6)
+    assert executed(plan_of(cnn("norm", "relu", "residual", "clip"), x)) == ["Conv", "Identity"]
+    assert executed(plan_of(cnn("norm", "squash", "relu"), x)) == [
+        *("Conv", "Sigmoid", "Relu", "Identity"),
+    ]
+    assert executed(plan_of(cnn("residual", "residual"), x)) == ["Conv", "Add", "Identity"]
+    for name in ("subtract-from", "divide-by", "along-rows", "twice", "sum-of-three"):
+        assert len(executed(plan_of(cnn(name), x))) == 3
+
+
+@pytest.mark.parametrize(
+    ("nodes", "count"),
+    [
+        # the product is read by something else as well
+        ("Conv x w t0|Relu t0 t1|Add t0 t1 y", 3),
+        # what is added comes later than the product
+        ("Conv x w t0|Neg x t1|Add t0 t1 y", 3),
+        # two products: the later one adds the other
+        ("Conv x w t0|Conv x w t1|Add t0 t1 y", 2),
+        # what is added is a product's own input
+        ("Conv x w t0|Relu t0 t1|Conv t1 w t2|Add t2 t1 y", 2),
+    ],
+)
+def test_branches(nodes: str, count: int) -> None:
+    made = []
+    for line in nodes.split("|"):
+        operator, *names = line.split()
+        pads = {"pads": [1, 1, 1, 1]} if operator == "Conv" else {}
+        made.append(node(operator, " ".join(names[:-1]), names[-1], **pads))
+    x = spread(9, 2, 4, 5, 6)
+    plan = plan_of(make_model(made, ["y"], shape=x.shape, constants={"w": CONSTANTS["w"]}), x)
+    assert np.array_equal(plan.run(x), one_by_one(plan, x))
+    assert len(executed(plan)) == count
+
+
+def test_an_output_in_the_middle_stays_what_it_is() -> None:
+    nodes = [node("Conv", "x w", "y", pads=[1] * 4), node("Relu", "y", "z")]
+    x = spread(9, 2, 4, 5, 6)
+    model = make_model(nodes, ["y", "z"], shape=x.shape, constants={"w": CONSTANTS["w"]})
+    middle, end = plan_of(model, x, "y"), plan_of(model, x, "z")
+    assert (middle.run(x) < 0).any()
+    assert np.array_equal(end.run(x), np.maximum(middle.run(x), 0))
+
+
+@pytest.fixture
+def packed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names every packing of weights."""
+    found: list[str] = []
+
+    def watched(name: str, pack: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def run(weights: Any) -> Any:
+            found.append(name)
+            return pack(weights)
+
+        return run
+
+    for name, module in (("gemm", gemm), ("convolution", convolution)):
+        monkeypatch.setattr(module, "pack", watched(name, module.pack))
+    evaluation._admitted.cache_clear()
+    return found
+
+
+def classifier() -> bytes:
+    nodes = [
+        node("Conv", "x w b", "t0", pads=[1] * 4),
+        node("Relu", "t0", "t1"),
+        node("Flatten", "t1", "t2"),
+        node("Gemm", "t2 f", "t3", transB=1),
+        node("MatMul", "t3 g", "y"),
+    ]
+    constants = {"w": CONSTANTS["w"], "b": CONSTANTS["b"]}
+    constants |= {"f": spread(1, 7, 120), "g": spread(2, 7, 3)}
+    return make_model(nodes, ["y"], shape=(None, 4, 5, 6), constants=constants).SerializeToString()
+
+
+def test_weights_are_packed_once_for_all_batches(packed: list[str], manifest: Any) -> None:
+    terms = manifest("probabilities", shape=(4, 5, 6), classes=("a", "b", "c"), batch=4)
+    model, rows = classifier(), spread(3, 11, 4, 5, 6)
+    admit(model, terms)
+    assert packed == []
+    first = predict(model, rows, terms).values
+    assert sorted(packed) == ["convolution", "gemm", "gemm"]
+    again = predict(model, rows[::-1].copy(), terms).values
+    assert len(packed) == 3
+    assert np.array_equal(again[::-1], first)
+
+
+def test_threads_and_batches_change_no_bit(manifest: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("danku.evaluation.kernels.threads.LEAST_WORK", 1)
+    model, rows = classifier(), spread(3, 11, 4, 5, 6)
+    results = {
+        predict(
+            model,
+            rows,
+            manifest("probabilities", shape=(4, 5, 6), classes=("a", "b", "c"), batch=batch),
+            threads=threads,
+        ).values.tobytes()
+        for batch in (1, 3, 11, 64)
+        for threads in (1, 2, 3)
+    }
+    assert len(results) == 1
+
+
+def test_buffers_are_released_while_it_runs() -> None:
+    import tracemalloc
+
+    x = spread(9, 1, 4, 200, 200)
+    names = ["squash", "relu"] * 15
+    plan = plan_of(
+        make_model(
+            chain(FIRST["conv"][0], names),
+            ["y"],
+            shape=x.shape,
+            constants={
+                "w": CONSTANTS["w"],
+                "b": CONSTANTS["b"],
+            },
+        ),
+        x,
+    )
+    plan.run(x)
+    tracemalloc.start()
+    plan.run(x)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * x.nbytes
