@@ -15,6 +15,7 @@ from danku.cli import (
     competition,
     data,
     keys,
+    learn,
     ledger,
     model,
     status,
@@ -57,7 +58,7 @@ def root(
 
 for group in (workspace, status, competition):
     group.register(app)
-for group in (keys, challenge, data, model, validator, ledger):
+for group in (keys, challenge, data, model, validator, learn, ledger):
     app.add_typer(group.app)
 
 

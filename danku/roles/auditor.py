@@ -12,7 +12,7 @@ The steps, in order; each ends the verification if it fails, since later ones bu
 7. votes: two thirds of the seats said what was decided, and the result they published says it.
 8. evaluation: every model is evaluated again; the result has the same bytes.
 9. payouts: the decided payout list follows from the result and the terms.
-10. money: nothing was created or lost, and the learning link follows from the one before.
+10. money: nothing was created or lost, and the learning links form one chain to the newest.
 
 A blob that is not what its CID says fails the step that reads it, whatever was decided: it was
 changed, and once deleted it counts as missing.
@@ -33,7 +33,7 @@ from danku.crypto.hashing import from_hex, keccak, to_hex
 from danku.errors import DankuError, DataError, StorageError, VerificationFailed
 from danku.ledger.embedded.verification import JournalReport, verify_journal
 from danku.protocol.actions import Ballot
-from danku.protocol.draw import learning_link, partition, seed_of
+from danku.protocol.draw import partition, seed_of
 from danku.protocol.finality import decision
 from danku.protocol.manifest import Manifest
 from danku.protocol.records import encode
@@ -52,6 +52,7 @@ from danku.roles.evidence import (
     gather_evidence,
     group_indices,
 )
+from danku.roles.learning import chain
 from danku.roles.progress import Progress, quiet
 from danku.roles.workspace import Workspace
 from danku.storage.port import Corrupt
@@ -309,25 +310,15 @@ class Audit:
         return f"{len(self._assessment.payouts)} payouts of {ballot.payout_total}, {paid} claimed"
 
     def check_money(self) -> str:
-        state, challenge = self.state, self.challenge
+        state = self.state
         escrow = sum(item.escrow for item in state.challenges.values())
         held = escrow + sum(state.credits.values()) + sum(state.paid.values())
         _agree(held, state.received, "money held, credited and paid")
-        settlement = challenge.settlement
-        if settlement is not None and settlement.ballot is not None:
-            ballot = settlement.ballot
-            link = learning_link(
-                settlement.previous_link or ZERO_DIGEST,
-                challenge.id,
-                ballot.result,
-                ballot.winner,
-                ballot.score,
-            )
-            _agree(settlement.link, link, "learning link")
+        links = chain(state)
         credited, paid = sum(state.credits.values()), sum(state.paid.values())
         return (
             f"{state.received:,} received = {escrow:,} in escrow + {credited:,} credited "
-            f"+ {paid:,} paid"
+            f"+ {paid:,} paid; {len(links)} learning links"
         )
 
 

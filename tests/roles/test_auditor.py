@@ -28,6 +28,7 @@ from danku.roles import auditor
 from danku.roles.assessment import ballot_of
 from danku.roles.auditor import STEPS, Audit, Mismatch, Report
 from danku.roles.board import Line, board
+from danku.roles.learning import ChainBroken
 from danku.roles.validator import SealedVote
 from danku.roles.workspace import Workspace
 from tests.demo.played import Played
@@ -480,8 +481,11 @@ def test_a_learning_link_that_does_not_follow(small: PublicRecord) -> None:
     settlement = audit_.challenge.settlement
     assert settlement is not None
     wrong = msgspec.structs.replace(settlement, previous_link="0x" + "11" * 32)
-    audit_.challenge = msgspec.structs.replace(audit_.challenge, settlement=wrong)
-    with pytest.raises(Mismatch, match="learning link"):
+    challenge = msgspec.structs.replace(audit_.challenge, settlement=wrong)
+    challenges = {**audit_.journal.state.challenges, challenge.id: challenge}
+    changed = msgspec.structs.replace(audit_.journal.state, challenges=challenges)
+    audit_.journal = replace(audit_.journal, state=changed)
+    with pytest.raises(ChainBroken):
         audit_.check_money()
 
 
