@@ -60,13 +60,17 @@ def verify(
     """Verify everything from the public record alone, in numbered steps; exit 7 if one fails."""
     from danku.cli.render import verification
     from danku.errors import VerificationFailed
-    from danku.evaluation.worker import Worker
+    from danku.evaluation.pool import Pool
     from danku.roles.auditor import verify as verify_challenge
 
     identity = _identity(session, challenge)
     with session.progress() as progress:
         report = verify_challenge(
-            session.workspace, identity, head=head, worker=Worker, progress=progress
+            session.workspace,
+            identity,
+            head=head,
+            evaluator=lambda: Pool(session.workspace.workers),
+            progress=progress,
         )
     value = {
         "challenge": report.challenge,

@@ -181,11 +181,11 @@ class Game:
             self.narrator.refused("mallory", "opens the copied commitment", refusal)
 
     def _assess(self, name: str) -> Assessment:
-        from danku.evaluation.worker import Worker
+        from danku.evaluation.pool import Pool
 
         actor = self.cast[name]
-        with Worker() as worker:
-            return assess(actor.workspace, self.challenge, worker, self.narrator.progress)
+        with Pool() as pool:
+            return assess(actor.workspace, self.challenge, pool, self.narrator.progress)
 
     def _evaluation(self) -> None:
         self.narrator.stage(4, STAGES[3])
@@ -239,7 +239,7 @@ class Game:
         self.narrator.say("all", "claim what they are owed against Merkle proofs")
 
     def _epilogue(self) -> dict[str, Any]:
-        from danku.evaluation.worker import Worker
+        from danku.evaluation.pool import Pool
 
         after = self._balances()
         self.narrator.balances(self.before, after, self.payouts)
@@ -247,7 +247,7 @@ class Game:
             self.host.workspace,
             self.identity,
             head=self.noted_head,
-            worker=Worker,
+            evaluator=Pool,
             progress=self.narrator.progress,
         )
         self.narrator.verified(report, time.monotonic() - self.started)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,15 +16,23 @@ from danku.protocol.actions import Ballot
 from danku.protocol.manifest import Manifest
 from danku.protocol.records import encode
 from danku.protocol.result import Finding, Result, rank, result_digest
-from danku.protocol.state import Challenge, Opening
-from danku.protocol.types import ZERO_ADDRESS, ZERO_DIGEST, Address, Amount, Score
+from danku.protocol.state import Challenge, Opening, Submission
+from danku.protocol.types import (
+    ZERO_ADDRESS,
+    ZERO_DIGEST,
+    Address,
+    Amount,
+    Cid,
+    Digest,
+    Score,
+)
 from danku.roles.evidence import Rows, gather_evidence
 from danku.roles.progress import Progress, quiet
 from danku.roles.workspace import Workspace
 from danku.storage.port import BlobTooLarge, Corrupt, NotFound
 
 if TYPE_CHECKING:
-    from danku.evaluation.worker import Worker
+    from danku.evaluation.pool import Evaluator
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ def evaluate_openings(
     challenge: Challenge,
     manifest: Manifest,
     rows: Rows,
-    worker: Worker,
+    evaluator: Evaluator,
     progress: Progress = quiet,
 ) -> dict[int, Finding]:
     """Findings of all opened submissions by number; equal models are evaluated once.
@@ -74,20 +82,37 @@ def evaluate_openings(
     Raises:
         WorkerFailed: the evaluation did not come to an end; the validator must abstain.
     """
-    opened = [(entry.number, entry.opening) for entry in challenge.submissions if entry.opening]
-    known: dict[tuple[str, str], Finding] = {}
+    places: dict[tuple[Digest, Cid], list[Submission]] = {}
+    for entry in challenge.submissions:
+        if entry.opening is not None:
+            place = entry.opening.model, entry.opening.cid
+            places.setdefault(place, []).append(entry)
     findings: dict[int, Finding] = {}
-    for done, (number, opening) in enumerate(opened):
-        progress("evaluating models", done, len(opened))
-        place = (opening.model, opening.cid)
-        if place not in known:
+    waiting: dict[Digest, list[Submission]] = {}
+
+    def models() -> Iterator[tuple[Digest, bytes]]:
+        for (digest, _), entries in places.items():
+            opening = entries[0].opening
+            assert opening is not None
             model = fetch_model(workspace, opening, manifest)
-            if isinstance(model, bytes):
-                verdict = worker.evaluate(model, rows.features, rows.target, manifest)
-                model = Finding(verdict.status, Score(verdict.score), verdict.reason)
-            known[place] = model
-        findings[number] = known[place]
-    progress("evaluating models", len(opened), len(opened))
+            if isinstance(model, Finding):
+                findings.update((entry.number, model) for entry in entries)
+            elif digest in waiting:
+                waiting[digest] += entries
+            else:
+                waiting[digest] = entries
+                yield digest, model
+
+    progress("evaluating models", 0, challenge.opened)
+    verdicts: dict[Digest, Finding] = {}
+    judged = 0
+    for digest, verdict in evaluator.evaluate_each(models(), rows.features, rows.target, manifest):
+        verdicts[digest] = Finding(verdict.status, Score(verdict.score), verdict.reason)
+        judged += len(waiting[digest])
+        progress("evaluating models", len(findings) + judged, challenge.opened)
+    for digest, entries in waiting.items():
+        findings.update((entry.number, verdicts[digest]) for entry in entries)
+    progress("evaluating models", challenge.opened, challenge.opened)
     return findings
 
 
@@ -172,7 +197,10 @@ def conclude(
 
 
 def assess(
-    workspace: Workspace, challenge: Challenge, worker: Worker, progress: Progress = quiet
+    workspace: Workspace,
+    challenge: Challenge,
+    evaluator: Evaluator,
+    progress: Progress = quiet,
 ) -> Assessment:
     """Fetch, verify and evaluate everything that was opened.
 
@@ -184,6 +212,6 @@ def assess(
     findings: dict[int, Finding] = {}
     if evidence.rows is not None:
         findings = evaluate_openings(
-            workspace, challenge, manifest, evidence.rows, worker, progress
+            workspace, challenge, manifest, evidence.rows, evaluator, progress
         )
     return conclude(challenge, manifest, evidence.outcome, evidence.reason, findings)

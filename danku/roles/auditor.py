@@ -24,7 +24,7 @@ see from a hash chain alone that its end was cut off.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ from danku.roles.workspace import Workspace
 from danku.storage.port import Corrupt
 
 if TYPE_CHECKING:
-    from danku.evaluation.worker import Worker
+    from danku.evaluation.pool import Evaluator
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Audit:
     workspace: Workspace
     challenge_id: Digest
     noted_head: Digest | None
-    worker: Callable[[], Worker]
+    evaluator: Callable[[], AbstractContextManager[Evaluator]]
     progress: Progress
     journal: JournalReport = field(init=False)
     challenge: Challenge = field(init=False)
@@ -290,13 +290,13 @@ class Audit:
     def _evaluate(self, evidence: Evidence) -> Assessment:
         findings = {}
         if evidence.rows is not None:
-            with self.worker() as worker:
+            with self.evaluator() as evaluator:
                 findings = evaluate_openings(
                     self.workspace,
                     self.challenge,
                     self.manifest,
                     evidence.rows,
-                    worker,
+                    evaluator,
                     self.progress,
                 )
         return conclude(self.challenge, self.manifest, evidence.outcome, evidence.reason, findings)
@@ -341,16 +341,16 @@ def verify(
     challenge_id: Digest,
     *,
     head: Digest | None = None,
-    worker: Callable[[], Worker],
+    evaluator: Callable[[], AbstractContextManager[Evaluator]],
     progress: Progress = quiet,
 ) -> Report:
     """Verify a challenge from the public record in the numbered steps above.
 
     Args:
         head: a journal head that the verifier noted earlier; the journal must contain it.
-        worker: starts an evaluation worker.
+        evaluator: starts what evaluates models.
     """
-    audit = Audit(workspace, challenge_id, head, worker, progress)
+    audit = Audit(workspace, challenge_id, head, evaluator, progress)
     steps: list[Step] = []
     failed = False
     for number, (name, check) in enumerate(STEPS, start=1):

@@ -151,11 +151,11 @@ def _submitter_duties(view: View) -> Iterator[Duty]:
 
 
 def _vote(workspace: Workspace, key: PrivateKey, progress: Progress, challenge: Challenge) -> None:
-    from danku.evaluation.worker import Worker
+    from danku.roles.evaluations import own_evaluator
 
     validator.precheck_vote(workspace, key, challenge.id)
-    with Worker() as worker:
-        assessment = assess(workspace, workspace.challenge(challenge.id), worker, progress)
+    with own_evaluator(workspace) as evaluator:
+        assessment = assess(workspace, workspace.challenge(challenge.id), evaluator, progress)
     validator.cast_vote(workspace, key, challenge.id, assessment)
 
 

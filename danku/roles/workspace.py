@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -36,6 +36,10 @@ class Settings(Record):
     """Holds `ledger.jsonl` and `blobs/`: everything that others need."""
     keys: str = "keys"
     private: str = "private"
+    workers: Annotated[int, msgspec.Meta(ge=0, le=1_024)] = 0
+    """Models evaluated at once; 0 for as many as there are processors."""
+    evaluations: str = "private/evaluations"
+    """Where verdicts are remembered."""
 
 
 class NoWorkspace(UsageError):
@@ -69,7 +73,7 @@ def read_settings(root: Path) -> Settings:
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise DataError(
             f"{root / CONFIG} cannot be read: {error}",
-            fix="it may hold: public, keys, private (paths as strings)",
+            fix="it may hold: public, keys, private, evaluations (paths as strings), workers",
         ) from None
 
 
@@ -88,6 +92,8 @@ class Workspace:
         self.public = (root / settings.public).resolve()
         self.keys = root / settings.keys
         self.private = root / settings.private
+        self.evaluations = root / settings.evaluations
+        self.workers = settings.workers
         self.vault = Vault(self.private)
         self.clock = clock
         self._use_cache = use_cache

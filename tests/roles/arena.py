@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from danku.protocol.actions import Action, Convene, Draw, Finalize
 from danku.protocol.manifest import Manifest
 from danku.protocol.result import Result
 from danku.protocol.state import Challenge
-from danku.protocol.types import BURN_ADDRESS
+from danku.protocol.types import BURN_ADDRESS, Digest
 from danku.roles import organizer, seeds, submitter, validator
 from danku.roles.assessment import Assessment, assess, ballot_of, payouts_of
 from danku.roles.auditor import Report, verify
@@ -114,6 +114,16 @@ class InProcess:
 
     def evaluate(self, model: bytes, features: Any, target: Any, manifest: Manifest) -> Verdict:
         return evaluate(model, features, target, manifest)
+
+    def evaluate_each(
+        self,
+        models: Iterable[tuple[Digest, bytes]],
+        features: Any,
+        target: Any,
+        manifest: Manifest,
+    ) -> Iterator[tuple[Digest, Verdict]]:
+        for name, model in models:
+            yield name, self.evaluate(model, features, target, manifest)
 
 
 def no_worker() -> Any:
@@ -346,7 +356,7 @@ def audit(
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
     (root / "danku.toml").write_text(f'public = "../{public.name}"\n', "utf-8")
-    return verify(Workspace(root, clock=clock), challenge, head=head, worker=worker)
+    return verify(Workspace(root, clock=clock), challenge, head=head, evaluator=worker)
 
 
 def reordered(arena: Arena, honest: Assessment) -> Assessment:

@@ -18,7 +18,7 @@ import pytest
 from danku.crypto.commitments import submission_commitment
 from danku.crypto.hashing import from_hex, keccak, to_hex
 from danku.dataset.bundle import decode_bundle
-from danku.evaluation.worker import Worker
+from danku.evaluation.pool import Pool
 from danku.ledger.embedded.ledger import system_clock
 from danku.protocol.actions import Open, OpenVote, Submit
 from danku.protocol.result import RESULT_BYTES
@@ -152,7 +152,7 @@ def small(stages: ArenaAt, tmp_path_factory: pytest.TempPathFactory) -> PublicRe
 
 
 def test_an_undamaged_record_verifies_with_a_real_worker(record: PublicRecord) -> None:
-    report = record.verify(worker=Worker)
+    report = record.verify(worker=Pool)
     assert report.ok, report.steps
     assert [step.name for step in report.steps] == [name for name, _ in STEPS]
     assert report.head == record.head
@@ -240,11 +240,11 @@ def test_what_a_noted_head_is_for(small: PublicRecord) -> None:
 def test_an_auditor_remembers_the_head_without_noting_it(stages: ArenaAt, tmp_path: Path) -> None:
     arena = stages("finalize").fork(tmp_path / "arena")
     auditor_ = arena.join("auditor")
-    assert auditor.verify(auditor_, arena.identity, worker=InProcess).ok  # type: ignore[arg-type]
+    assert auditor.verify(auditor_, arena.identity, evaluator=InProcess).ok  # type: ignore[arg-type]
     journal = arena.public / "ledger.jsonl"
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-1]))
     again = Workspace(auditor_.root, clock=arena.clock)
-    detail = failed_at(auditor.verify(again, arena.identity, worker=no_worker), JOURNAL)
+    detail = failed_at(auditor.verify(again, arena.identity, evaluator=no_worker), JOURNAL)
     assert "truncated" in detail
 
 
