@@ -123,3 +123,26 @@ def export(
     count = write_backup(to, file.path, session.workspace.private if with_private else None)
     value = {"archive": str(to), "files": count}
     session.emit(value, lambda: session.out.tell(f"{to}: {count} files"))
+
+
+SealedFile = Annotated[Path, typer.Argument(help="The encrypted file.", metavar="FILE")]
+
+
+@command(app, "seal", "danku keys seal sealed/alice.bin --as alice")
+def seal(session: Session, file: SealedFile) -> None:
+    """Encrypt the private folder into a file that may lie in public; only your key opens it."""
+    from danku.roles.sealing import seal as seal_private
+
+    count = seal_private(session.workspace, session.key, file)
+    value = {"file": str(file), "files": count}
+    session.emit(value, lambda: session.out.tell(f"{file}: {count} private files, encrypted"))
+
+
+@command(app, "unseal", "danku keys unseal sealed/alice.bin --as alice")
+def unseal(session: Session, file: SealedFile) -> None:
+    """Put what `keys seal` encrypted back into the private folder; nothing is overwritten."""
+    from danku.roles.sealing import unseal as unseal_private
+
+    count = unseal_private(session.workspace, session.key, file)
+    value = {"file": str(file), "restored": count}
+    session.emit(value, lambda: session.out.tell(f"{count} private files restored from {file}"))

@@ -7,12 +7,14 @@ replay one journal into two states; `verify` therefore checks every bound itself
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 import secrets
 from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
-from danku.crypto.hashing import DIGEST_BYTES, keccak, to_hex
+from danku.crypto.hashing import DIGEST_BYTES, domain, keccak, to_hex
 from danku.crypto.typed_data import TypedDataError, typed_data_digest
 from danku.errors import DataError
 
@@ -115,6 +117,17 @@ class PrivateKey:
         if len(digest) != DIGEST_BYTES:
             raise ValueError(f"a digest has 32 bytes, not {len(digest)}")
         return self._key.sign_msg_hash(digest).to_bytes()[:SIGNATURE_BYTES]
+
+    def derive(self, purpose: str, *parts: bytes) -> bytes:
+        """32 bytes that only this key's holder can compute, and will find again (RFC 2104).
+
+        HMAC-SHA-256 under the secret; knowing what was derived for one purpose, or for some parts,
+        tells nothing of the others, nor of the key.
+        """
+        mac = hmac.new(self._key.to_bytes(), domain(f"derive/{purpose}"), hashlib.sha256)
+        for part in parts:
+            mac.update(len(part).to_bytes(8, "big") + part)
+        return mac.digest()
 
     def unsafe_secret(self) -> bytes:
         """The 32 secret bytes, for encrypting them into a key file and for nothing else."""

@@ -43,6 +43,7 @@ SCENES = (
     Scene("made", "organizer", "keys new fresh"),
     Scene("created", "organizer", "keys list"),
     Scene("made", "organizer", "keys import fresh"),
+    Scene("submitted", "alice", "keys seal sealed.bin"),
     Scene("made", "organizer", "challenge new mine --from digits"),
     Scene("made", "organizer", "challenge new --list"),
     Scene("made", "organizer", f"challenge check challenges/{NAME}"),
@@ -80,6 +81,7 @@ SCENES = (
 NEEDING_MORE = {
     ("keys", "show"),
     ("keys", "export"),
+    ("keys", "unseal"),
     ("challenge", "draw"),
     ("challenge", "reveal-train"),
     ("ledger", "import"),
@@ -122,6 +124,15 @@ def test_keys_are_shown_and_exported(at: At) -> None:
     exported = ("keys", "export", "fresh", "--with-private", "--yes", "--to")
     _check(danku.try_(*exported, "one.tar"), danku.try_(*exported, "two.tar", "--json"))
     danku.refused(*exported, "one.tar", code=2, error="BackupExists")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_sealed_folder_is_opened_by_its_key_alone(at: At) -> None:
+    danku = at("submitted").of("alice")
+    danku("keys", "seal", "sealed.bin")
+    unseal = ("keys", "unseal", "sealed.bin")
+    _check(danku.try_(*unseal), danku.try_(*unseal, "--json"))
+    danku.of("bob").refused(*unseal, code=5, error="SealBroken")
 
 
 def test_the_seed_is_drawn_and_the_train_data_revealed(at: At) -> None:

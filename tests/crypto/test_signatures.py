@@ -274,6 +274,18 @@ def test_generated_keys_differ_and_sign() -> None:
     assert all(verify(key.public_key, DIGEST, key.sign(DIGEST)) for key in keys)
 
 
+@given(st.lists(st.binary(max_size=8), max_size=3), st.lists(st.binary(max_size=8), max_size=3))
+def test_derived_secrets_follow_from_key_purpose_and_parts(
+    parts: list[bytes], others: list[bytes]
+) -> None:
+    key, other = PrivateKey.from_bytes(b"\1" * 32), PrivateKey.from_bytes(b"\2" * 32)
+    derived = key.derive("vote", *parts)
+    assert len(derived) == 32
+    assert derived == PrivateKey.from_bytes(b"\1" * 32).derive("vote", *parts)
+    assert derived not in (key.derive("seed", *parts), other.derive("vote", *parts))
+    assert (derived == key.derive("vote", *others)) == (parts == others)
+
+
 @pytest.mark.parametrize("length", [0, 20, 63, 65])
 def test_an_address_needs_a_whole_public_key(length: int) -> None:
     with pytest.raises(KeyMalformed):
