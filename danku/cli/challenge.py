@@ -12,6 +12,7 @@ from danku.cli.session import Session, command
 if TYPE_CHECKING:
     from danku.ledger.port import Receipt
     from danku.protocol.state import Challenge
+    from danku.protocol.terms import Panel
     from danku.roles.organizer import Draft
 
 app = typer.Typer(name="challenge", help="Make and run challenges.", no_args_is_help=True)
@@ -41,6 +42,9 @@ def new(
         list[str] | None,
         typer.Option("--validator", help="Address of a validator; repeat for each."),
     ] = None,
+    seats: Annotated[
+        int, typer.Option("--seats", min=0, max=16, help="Or a committee of staked seats.")
+    ] = 0,
 ) -> None:
     """Write a folder with challenge.toml, its README and baseline; the data stays private."""
     from danku.dataset.shipped import shipped_challenges
@@ -50,7 +54,7 @@ def new(
         names = sorted(shipped_challenges())
         session.emit(names, lambda: session.out.print("\n".join(names)))
         return
-    folder = new_challenge(session.workspace, name, source or "breast-cancer", panel or [])
+    folder = new_challenge(session.workspace, name, source or "breast-cancer", panel or [], seats)
     value = {"folder": str(folder), "file": str(folder / "challenge.toml")}
 
     def show() -> None:
@@ -122,14 +126,20 @@ def _show_draft(session: Session, draft: Draft) -> None:
         "reveal_train": f"organizer: bond {reward.organizer_bond} and the challenge",
         "open": f"submitter: bond {reward.submission_bond} and the place",
         "reveal_test": f"organizer: bond {reward.organizer_bond}; models judged on train data",
-        "vote": "validator: the share of the fees",
-        "open_vote": "validator: the share of the fees",
+        "vote": "validator: the share of the fees" + _slashed(terms.panel, "silence_share"),
+        "open_vote": "validator: the share of the fees" + _slashed(terms.panel, "minority_share"),
     }
     rows = [
         (name, moment(getattr(ends, name)), costs.get(name, ""))
         for name in Schedule.__struct_fields__
     ]
     session.out.print(table("if created now", ("step", "ends", "who misses it loses"), rows))
+
+
+def _slashed(panel: Panel, share: str) -> str:
+    """What a staked seat loses besides."""
+    parts = getattr(panel, share, 0)
+    return f" and {parts / 100:g} % of each seat's stake" if parts else ""
 
 
 @command(app, "create", "danku challenge create challenges/breast-cancer --as organizer")

@@ -11,39 +11,49 @@ from danku.cli.session import Session, command
 ChallengeName = Annotated[str, typer.Argument(help="A challenge's name or id.")]
 
 
-def advance(session: Session, challenge: ChallengeName) -> None:
+def advance(
+    session: Session,
+    challenge: ChallengeName,
+    ci: Annotated[
+        bool, typer.Option("--ci", help="For CI and cron: nothing due is no failure.")
+    ] = False,
+) -> None:
     """Do whatever is due now for your key, whatever its role; exit 4 if nothing is."""
     from danku.errors import NotYet
     from danku.roles.duties import advance as advance_all
 
     found = session.challenge(challenge)
     with session.progress() as progress:
-        done = advance_all(
-            session.workspace,
-            session.key,
-            found,
-            progress,
-            lambda duty: session.say(f"{duty.name}: {duty.what}"),
+        done = list(
+            advance_all(
+                session.workspace,
+                session.key,
+                found,
+                progress,
+                lambda duty: session.say(f"{duty.name}: {duty.what}"),
+            )
         )
-    if not done:
+    if not done and not ci:
         raise NotYet(
             f"nothing is due for {session.key.address} in {challenge}",
             fix=f"danku status {challenge} shows what comes and when",
         )
     value = {"challenge": found.id, "done": [duty.name for duty in done]}
-    names = ", ".join(duty.name for duty in done)
+    names = ", ".join(duty.name for duty in done) or "nothing, since nothing is due"
     session.emit(value, lambda: session.out.print(f"done: {names}"))
 
 
 def board(session: Session, challenge: ChallengeName) -> None:
     """Show the leaderboard."""
-    from danku.cli.render import leaderboard
+    from danku.cli.render import committee, leaderboard
     from danku.roles.board import board as read_board
 
     read = read_board(session.workspace, session.challenge(challenge))
 
     def show() -> None:
         session.out.print(leaderboard(read))
+        if any(seated.seat is not None for seated in read.committee):
+            session.out.print(committee(read))
         session.out.tell(f"stage: {read.stage}" + (f"; {read.settled}" if read.settled else ""))
 
     session.emit(read.plain(), show)
@@ -110,6 +120,18 @@ def _identity(session: Session, challenge: str) -> str:
     return resolve(session.workspace, challenge)
 
 
+def _bound(session: Session) -> str:
+    """When the key's next stake can be taken out; nothing where none is bound."""
+    from danku.cli.render import moment
+    from danku.roles.seats import holding
+
+    state, time = session.workspace.state(), session.workspace.ledger.time()
+    if state.registry is None:
+        return ""
+    frees = holding(state, session.key.address, time).frees
+    return f"a stake is bound until {moment(frees)}" if frees is not None else ""
+
+
 def claim(session: Session) -> None:
     """Withdraw everything owed to your key: payouts, deposits and credits."""
     from danku.cli.render import amount
@@ -120,6 +142,7 @@ def claim(session: Session) -> None:
     if not taken:
         raise NotYet(
             f"nothing is owed to {session.key.address}",
+            why=_bound(session),
             fix="danku status shows what is owed, and when challenges are settled",
         )
     total = sum(item.amount for item in taken)

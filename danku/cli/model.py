@@ -61,16 +61,25 @@ def check(session: Session, challenge: ChallengeName, model: ModelFile) -> None:
         "admitted": True,
         "profile": manifest.evaluation.profile,
         "cost": {item.name: item.value for item in costs},
+        "cost_per_row": {item.name: item.per_row for item in costs if item.per_row is not None},
+        "batch": manifest.evaluation.batch,
         "limits": {item.name: item.limit for item in costs},
     }
     rows = [
-        (item.name, f"{item.value:,}", f"{item.limit:,}", f"{100 * item.value / item.limit:.2f} %")
+        (
+            item.name,
+            "–" if item.per_row is None else f"{item.per_row:,}",
+            f"{item.value:,}",
+            f"{item.limit:,}",
+            f"{100 * item.value / item.limit:.2f} %",
+        )
         for item in costs
     ]
 
     def show() -> None:
         session.out.print(f"[green]admitted[/] by {manifest.evaluation.profile}")
-        columns = ("cost of a batch", "value", "limit", "used")
+        batch = f"a batch of {manifest.evaluation.batch}"
+        columns = ("cost", "a row", batch, "limit", "used")
         session.out.print(table("", columns, rows))
         session.say(f"next: danku model score {challenge} {model}")
 

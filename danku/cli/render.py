@@ -31,6 +31,8 @@ NUMBERS = {
     "value",
     "balance",
     "owed",
+    "lost",
+    "stake",
 }
 MARKS = {True: "[green]ok[/]", False: "[bold red]FAILED[/]", None: "[dim]not reached[/]"}
 STATUS_COLOURS = {
@@ -145,6 +147,21 @@ def leaderboard(board: Board, names: Mapping[str, str] | None = None) -> Table:
         ("rank", "score", "submitter", "no.", "status", "reason"),
         rows,
     )
+
+
+def committee(board: Board) -> Table:
+    """The staked seats that judged, and what each lost."""
+    rows = [
+        (
+            str(seated.round),
+            str(seated.seat),
+            verbatim(short(seated.owner)),
+            seated.vote,
+            amount(seated.lost) if seated.lost else "",
+        )
+        for seated in board.committee
+    ]
+    return table("", ("round", "seat", "owner", "vote", "lost"), rows)
 
 
 def _six_places(score: str) -> str:

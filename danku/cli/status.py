@@ -10,7 +10,8 @@ from danku.cli.session import Session, command
 
 if TYPE_CHECKING:
     from danku.protocol.state import Challenge
-    from danku.roles.duties import Duty
+    from danku.roles.duty import Duty
+    from danku.roles.sharing import Sharing
 
 OptionalChallenge = Annotated[
     str | None, typer.Argument(help="A challenge's name or id; else all.")
@@ -144,9 +145,54 @@ def _show_next(session: Session, statuses: list[dict[str, Any]], owed: dict[str,
             session.out.tell((f"       danku claim --as {name}", "bold"))
 
 
+def _sharing_value(found: Sharing, keys: dict[str, str]) -> dict[str, Any]:
+    from danku.crypto.hashing import to_hex
+    from danku.protocol.actions import kind_of
+
+    def action(digest: str, kind: str, sender: str) -> dict[str, Any]:
+        return {"digest": digest, "kind": kind, "sender": sender, "key": keys.get(sender)}
+
+    return {
+        "in_git": found.in_git,
+        "branch": found.branch,
+        "pending": [
+            action(entry.digest, kind_of(entry.action), entry.sender) for entry in found.pending
+        ],
+        "refused": [
+            action(to_hex(item.action.digest), kind_of(item.action.action), item.action.sender)
+            | {"rule": item.rule, "what": item.what}
+            for item in found.refused
+        ],
+        "merge_driver": found.driver,
+        "problem": found.problem,
+    }
+
+
+def _show_sharing(session: Session, value: dict[str, Any]) -> None:
+    for item in value["refused"]:
+        who = item["key"] or item["sender"]
+        session.out.tell(
+            ("refused", "red"), f"  {item['kind']} of {who}: {item['rule']}, {item['what']}"
+        )
+        session.out.tell("       a merge left it out: others were earlier; do it again if you can")
+    for item in value["pending"]:
+        session.out.tell(
+            ("pending", "yellow"), f"  {item['kind']} of {item['key'] or item['sender']}"
+        )
+    if value["pending"]:
+        where = value["branch"] or "the shared copy"
+        session.out.tell(f"       not in {where} yet, so that deadlines may pass it by:")
+        session.out.tell(("       git add, git commit, git pull, git push", "bold"))
+    if value["problem"]:
+        session.out.tell(f"what others have is not known: {value['problem']}")
+    elif value["in_git"] and not value["merge_driver"]:
+        session.out.tell("git cannot merge the ledger in this clone: danku ledger install-driver")
+
+
 def status(session: Session, challenge: OptionalChallenge = None) -> None:
     """Show stage, deadlines, and what each of your keys can do now, as the exact next command."""
     from danku.roles.claims import owed_to
+    from danku.roles.sharing import sharing
 
     keys = _own_addresses(session)
     state = session.workspace.state()
@@ -165,6 +211,7 @@ def status(session: Session, challenge: OptionalChallenge = None) -> None:
         "owed": {name: str(total) for name, total in owed.items()},
         "balances": balances,
         "ledger_head": session.workspace.ledger.head(),
+        **_sharing_value(sharing(session.workspace), keys),
     }
 
     def show() -> None:
@@ -174,6 +221,7 @@ def status(session: Session, challenge: OptionalChallenge = None) -> None:
             session.out.print("no challenge goes on here; danku challenge list shows all")
         _show_balances(session, owed, balances)
         _show_next(session, statuses, owed)
+        _show_sharing(session, value)
 
     session.emit(value, show)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from danku.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from danku.roles.workspace import Workspace
 
 
 def init(
@@ -26,29 +29,76 @@ def init(
     play_money: Annotated[
         int, typer.Option("--play-money", help="What every address starts with in a sandbox.")
     ] = 10_000_000,
+    stake: Annotated[
+        int,
+        typer.Option(
+            "--stake", min=0, help="Deposit of one validator's seat; 0 for no staked validators."
+        ),
+    ] = 100_000,
+    unbonding: Annotated[
+        str, typer.Option("--unbonding", help="How long a stake stays bound after leaving.")
+    ] = "30d",
+    ci: Annotated[
+        str | None,
+        typer.Option("--ci", metavar="SYSTEM", help="Write a pipeline: github or gitlab."),
+    ] = None,
 ) -> None:
-    """Make a workspace: danku.toml, challenges/ with the ledger, keys/, private/."""
-    from danku.roles.setup import make_workspace
+    """Make a workspace: danku.toml, challenges/ with the ledger, keys/, private/.
 
-    made = make_workspace(
-        folder.resolve(),
-        join=join.resolve() if join else None,
-        sandbox=sandbox,
-        treasurer=treasurer,
-        play_money=play_money,
-    )
+    In a git repository, git learns to merge the ledger as well. With --ci an existing workspace
+    gets the pipeline and nothing else.
+    """
+    from danku.roles.pipelines import check_system, write_pipeline
+    from danku.roles.setup import make_workspace, registry_terms
+    from danku.roles.workspace import CONFIG, Workspace
+
+    if ci is not None:
+        check_system(ci)
+    root = folder.resolve()
+    if ci is not None and (root / CONFIG).exists():
+        made = Workspace(root)
+    else:
+        made = make_workspace(
+            root,
+            join=join.resolve() if join else None,
+            sandbox=sandbox,
+            treasurer=treasurer,
+            play_money=play_money,
+            registry=registry_terms(stake, unbonding),
+        )
+    pipeline = write_pipeline(made.root, ci) if ci is not None else None
     value = {
         "workspace": str(made.root),
         "ledger": str(made.journal),
         "ledger_head": made.ledger.head(),
         "chain_id": made.ledger.chain_id,
+        "merge_driver": _install_driver(session, made),
+        "pipeline": str(pipeline) if pipeline else None,
     }
 
     def show() -> None:
         session.out.tell(f"workspace {made.root}, ledger {made.journal}")
+        if pipeline is not None:
+            session.out.tell(f"pipeline {pipeline}")
+            session.say("it begins with what it needs: a secret, and the right to push")
         session.say("next: danku keys new NAME" + _where(folder))
 
     session.emit(value, show)
+
+
+def _install_driver(session: Session, made: Workspace) -> str | None:
+    """Have git merge the ledger, where there is git; the file of attributes to commit."""
+    from danku.errors import DankuError
+    from danku.ledger.embedded.repository import Repository
+    from danku.roles.merge_driver import install_driver
+
+    if Repository.around(made.journal) is None:
+        return None
+    try:
+        return str(install_driver(made).attributes)
+    except DankuError as error:
+        session.say(f"git does not merge the ledger yet: {error.what}; danku ledger install-driver")
+        return None
 
 
 def _where(folder: Path) -> str:

@@ -11,6 +11,10 @@ from danku.protocol.terms import MAX_ENTRIES, Terms
 from danku.protocol.types import Address, Amount, Cid, Digest, Score
 
 OUTCOMES = ("test", "train-fallback", "void")
+MAX_SEATS = 256
+"""Seats that one action may stake, end or take out."""
+MAX_SLOTS = 2**20
+"""Seats that a registry holds at once."""
 Outcome = Literal["test", "train-fallback", "void"]
 SubmissionNumber = Annotated[int, msgspec.Meta(ge=0, lt=MAX_ENTRIES)]
 
@@ -146,6 +150,31 @@ class Withdraw(_Action, tag="withdraw"):
     """Anyone: takes out everything credited to the sender."""
 
 
+SeatNumber = Annotated[int, msgspec.Meta(ge=0, lt=MAX_SLOTS)]
+SeatNumbers = Annotated[tuple[SeatNumber, ...], msgspec.Meta(min_length=1, max_length=MAX_SEATS)]
+
+
+class Join(_Action, tag="join"):
+    """Anyone: stakes seats in the registry."""
+
+    seats: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS)]
+    """How many more."""
+    held: Annotated[int, msgspec.Meta(ge=0, le=MAX_SLOTS)]
+    """How many the sender holds already, so that nothing is bought twice."""
+
+
+class Leave(_Action, tag="leave"):
+    """Owner: ends seats, whose stakes can be taken out after the unbonding delay."""
+
+    seats: SeatNumbers
+
+
+class Unstake(_Action, tag="unstake"):
+    """Owner: takes out what is left of the stakes of ended seats."""
+
+    seats: SeatNumbers
+
+
 Action: TypeAlias = (
     Create
     | Contribute
@@ -163,6 +192,9 @@ Action: TypeAlias = (
     | Claim
     | ClaimDeposit
     | Withdraw
+    | Join
+    | Leave
+    | Unstake
 )
 
 

@@ -1,4 +1,4 @@
-"""How a challenge ends: the committee's decision, the money table, and pull payments."""
+"""How a challenge ends: the committee's decision and the money table."""
 
 from __future__ import annotations
 
@@ -6,56 +6,15 @@ from typing import NoReturn
 
 from msgspec.structs import replace
 
-from danku.crypto.hashing import from_hex
-from danku.crypto.merkle import verify_payout
 from danku.protocol import money
-from danku.protocol.actions import Ballot, Claim
+from danku.protocol.actions import Ballot
+from danku.protocol.committee import decision, named_committee, quorum
 from danku.protocol.draw import learning_link
-from danku.protocol.errors import refuse, require
+from danku.protocol.errors import refuse
 from danku.protocol.money import Amounts, split
+from danku.protocol.slashing import penalties, slash
 from danku.protocol.state import Challenge, Settlement, SettlementKind, State
 from danku.protocol.types import Address
-
-
-def round_due(challenge: Challenge, time: int) -> int:
-    """The round whose windows are meant at this time: 2 from the end of round one, else 1."""
-    return 2 if time >= challenge.windows.open_vote else 1
-
-
-def committee(challenge: Challenge, number: int) -> tuple[Address, ...]:
-    """Who sits in a round: the panel; in round two without those who were silent in round one."""
-    members = challenge.terms.panel.members
-    first = challenge.rounds.get(1)
-    if number == 1 or first is None:
-        return members
-    return tuple(
-        member
-        for member in members
-        if member in first.votes and first.votes[member].ballot is not None
-    )
-
-
-def _quorum(seats: int, challenge: Challenge) -> bool:
-    return 3 * seats >= 2 * challenge.terms.panel.seats
-
-
-def tally(challenge: Challenge, number: int) -> dict[Ballot, tuple[Address, ...]]:
-    """The opened ballots of a round and who cast each, in committee order."""
-    counted: dict[Ballot, tuple[Address, ...]] = {}
-    found = challenge.rounds.get(number)
-    for member in found.committee if found else ():
-        vote = found.votes.get(member) if found else None
-        if vote is not None and vote.ballot is not None:
-            counted[vote.ballot] = (*counted.get(vote.ballot, ()), member)
-    return counted
-
-
-def decision(challenge: Challenge, number: int) -> tuple[Ballot, tuple[Address, ...]] | None:
-    """The ballot that at least two thirds of the full committee's seats opened, and its voters."""
-    for ballot, voters in tally(challenge, number).items():
-        if _quorum(len(voters), challenge):
-            return ballot, voters
-    return None
 
 
 def _wait(time: int, deadline: int, what: str) -> NoReturn:
@@ -89,9 +48,14 @@ def finalize(state: State, challenge: Challenge, time: int) -> State:
         decided = decision(challenge, number)
         if decided is not None and time >= windows.open_vote_window(number)[1]:
             return _decided(state, challenge, time, number, *decided)
-    if time < windows.second_open_vote and _quorum(len(committee(challenge, 2)), challenge):
+    if time < windows.second_open_vote and _can_decide(challenge):
         _wait(time, windows.second_open_vote, "the committee's second round goes on")
     return _no_quorum(state, challenge, time)
+
+
+def _can_decide(challenge: Challenge) -> bool:
+    """Whether a second round could have a quorum: not where too many of a named panel fell out."""
+    return challenge.pool is not None or quorum(len(named_committee(challenge, 2)), challenge)
 
 
 def _finalize_undrawn(state: State, challenge: Challenge, time: int) -> State:
@@ -177,6 +141,7 @@ def _decided(
         amounts.add(challenge.organizer, reward.organizer_bond)
     elif ballot.outcome == "void":
         amounts.add(challenge.organizer, reward.pot)
+    lost = penalties(challenge, state.registry, ballot, number)
     link = learning_link(state.link, challenge.id, ballot.result, ballot.winner, ballot.score)
     settlement = Settlement(
         kind="decided",
@@ -187,8 +152,10 @@ def _decided(
         majority=voters,
         previous_link=state.link,
         link=link,
+        penalties=lost,
     )
-    return _settle(replace(state, link=link), challenge, settlement, amounts)
+    linked = slash(replace(state, link=link), lost, time)
+    return _settle(linked, challenge, settlement, amounts)
 
 
 def _no_quorum(state: State, challenge: Challenge, time: int) -> State:
@@ -208,13 +175,15 @@ def _no_quorum(state: State, challenge: Challenge, time: int) -> State:
         amounts.add(challenge.organizer, reward.organizer_bond)
     share, dust = split(shared, challenge.opened)
     amounts.add(challenge.organizer, reward.pot + dust)
+    lost = penalties(challenge, state.registry, None, 0)
     settlement = Settlement(
         kind="no-quorum",
         time=time,
         reason="no ballot reached two thirds of the committee's seats",
         deposit=reward.submission_bond + share,
+        penalties=lost,
     )
-    return _settle(state, challenge, settlement, amounts)
+    return _settle(slash(state, lost, time), challenge, settlement, amounts)
 
 
 def cancelling_is_free(challenge: Challenge, time: int) -> bool:
@@ -254,70 +223,3 @@ def cancel(state: State, challenge: Challenge, time: int) -> State:
         deposit=reward.submission_bond + reward.entry_fee,
     )
     return _settle(state, challenge, settlement, amounts)
-
-
-def _settlement(challenge: Challenge) -> Settlement:
-    if challenge.settlement is None:
-        refuse(
-            "NotFinal",
-            f"challenge {challenge.id} is not finalized",
-            f"danku advance {challenge.id} does it when it is due",
-        )
-    return challenge.settlement
-
-
-def claim(state: State, challenge: Challenge, action: Claim) -> State:
-    """Pay one leaf of the payout tree.
-
-    Raises:
-        Rejected: NotFinal, NothingOwed, AlreadyClaimed, BadProof or EscrowExhausted.
-    """
-    settlement = _settlement(challenge)
-    ballot = settlement.ballot
-    if ballot is None or ballot.payout_total == 0 or action.amount == 0:
-        refuse("NothingOwed", f"challenge {challenge.id} pays nothing by proof")
-    bit = 1 << action.index
-    require(not settlement.claimed & bit, "AlreadyClaimed", f"payout {action.index} has been paid")
-    leaf = (action.index, action.payee, action.amount)
-    proof = [from_hex(node) for node in action.proof]
-    require(
-        verify_payout(from_hex(ballot.payout_root), leaf, proof),
-        "BadProof",
-        f"({action.index}, {action.payee}, {action.amount}) is not in the payout tree",
-        "danku claim builds the proof from the result",
-    )
-    marked = replace(settlement, claimed=settlement.claimed | bit)
-    return money.pay(state, replace(challenge, settlement=marked), action.payee, action.amount)
-
-
-def claim_deposit(state: State, challenge: Challenge, number: int) -> State:
-    """Pay back one submission's deposit, where the ledger itself settled the challenge.
-
-    Raises:
-        Rejected: NotFinal, UnknownSubmission, NothingOwed or AlreadyClaimed.
-    """
-    settlement = _settlement(challenge)
-    require(
-        number < len(challenge.submissions),
-        "UnknownSubmission",
-        f"no submission {number}; there are {len(challenge.submissions)}",
-    )
-    entry = challenge.submissions[number]
-    owed = settlement.kind == "cancelled" or (
-        settlement.kind == "no-quorum" and entry.opening is not None
-    )
-    require(
-        owed and settlement.deposit > 0,
-        "NothingOwed",
-        f"submission {number} has no deposit to claim: {settlement.reason}",
-    )
-    bit = 1 << number
-    require(
-        not settlement.deposits_claimed & bit,
-        "AlreadyClaimed",
-        f"the deposit of submission {number} has been paid",
-    )
-    marked = replace(settlement, deposits_claimed=settlement.deposits_claimed | bit)
-    return money.pay(
-        state, replace(challenge, settlement=marked), entry.submitter, settlement.deposit
-    )

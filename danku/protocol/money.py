@@ -91,9 +91,15 @@ def pay(state: State, challenge: Challenge, payee: Address, amount: int) -> Stat
         "EscrowExhausted",
         f"{amount} is more than the escrow of {challenge.escrow}",
     )
-    paid = {**state.paid, payee: state.paid.get(payee, 0) + amount}
     drained = replace(challenge, escrow=challenge.escrow - amount)
-    return replace(put(state, drained), paid=paid)
+    return pay_out(put(state, drained), payee, amount)
+
+
+def pay_out(state: State, payee: Address, amount: int) -> State:
+    """Count an amount as paid; whoever calls takes it from where it was."""
+    if not amount:
+        return state
+    return replace(state, paid={**state.paid, payee: state.paid.get(payee, 0) + amount})
 
 
 class Amounts(dict[Address, int]):

@@ -6,7 +6,7 @@ Terms digest = keccak of the ABI tuple below, whose last word is the keccak of t
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -16,8 +16,11 @@ from danku.protocol.types import Address, Amount, Digest
 
 MAX_GROUPS = 65_536
 MAX_PANEL = 16
+MAX_CONTRIBUTIONS = 64
+"""Contributions to the seed of a challenge that staked validators judge."""
 MAX_ENTRIES = 100_000
 SHARE_UNIT = 10_000
+MAX_MINORITY_SHARE = SHARE_UNIT // 2
 
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
@@ -58,6 +61,48 @@ class NamedPanel(Record, tag="named", tag_field="kind"):
         """Seats of a full committee; two thirds of them decide."""
         return len(self.members)
 
+    @property
+    def contributors(self) -> int:
+        """How many may contribute to the seed, besides the organizer."""
+        return len(self.members)
+
+
+Share = Annotated[int, msgspec.Meta(ge=1, le=MAX_MINORITY_SHARE)]
+"""Parts per 10,000 of a seat's stake."""
+
+
+class SeatsPanel(Record, tag="seats", tag_field="kind"):
+    """Validators by stake: a committee drawn from the ledger's registry (Proof-of-Learning)."""
+
+    seats: Annotated[int, msgspec.Meta(ge=1, le=MAX_PANEL)]
+    """Seats of a full committee; two thirds of them decide."""
+    minority_share: Share
+    """What a vote costs that is never opened, or opened otherwise than the majority."""
+    silence_share: Share
+    """What it costs to commit to no vote; less than ``minority_share``."""
+
+    @property
+    def members(self) -> tuple[Address, ...]:
+        """Nobody is named."""
+        return ()
+
+    @property
+    def contributors(self) -> int:
+        """How many may contribute to the seed, besides the organizer."""
+        return MAX_CONTRIBUTIONS
+
+
+Panel: TypeAlias = NamedPanel | SeatsPanel
+
+
+class RegistryTerms(Record):
+    """What a ledger's maker fixes about staked validators, once and for all."""
+
+    stake: Amount
+    """One seat's deposit in the ledger's smallest unit, at least 1."""
+    unbonding: Annotated[int, msgspec.Meta(ge=1, lt=2**36)]
+    """Seconds between leaving and taking the stake out."""
+
 
 SEED_SOURCES = ("contributions", "beacon", "both")
 SeedSource = Literal["contributions", "beacon", "both"]
@@ -74,15 +119,21 @@ class Terms(Record):
     min_contributions: Annotated[int, msgspec.Meta(ge=0, le=MAX_PANEL)]
     schedule: Schedule
     reward: Reward
-    panel: NamedPanel
+    panel: Panel
 
 
 _ABI = (
     *("bytes32", "uint32", "uint32", "uint8", "uint8"),
     *("uint32",) * 8,
     *("uint96",) * 6,
-    *("uint32", "uint32", "uint8", "address[]", "bytes32"),
+    *("uint32", "uint32", "uint8", "address[]", "uint8", "uint16", "uint16", "bytes32"),
 )
+
+
+def _panel_values(panel: Panel) -> tuple[object, ...]:
+    if isinstance(panel, NamedPanel):
+        return 0, list(panel.members), 0, 0, 0
+    return 1, [], panel.seats, panel.minority_share, panel.silence_share
 
 
 def terms_digest(terms: Terms) -> Digest:
@@ -96,8 +147,7 @@ def terms_digest(terms: Terms) -> Digest:
         terms.min_contributions,
         *(getattr(schedule, name) for name in Schedule.__struct_fields__),
         *(getattr(reward, name) for name in Reward.__struct_fields__),
-        0,
-        list(terms.panel.members),
+        *_panel_values(terms.panel),
         from_hex(terms.manifest),
     )
     return to_hex(abi_digest("terms", _ABI, values))

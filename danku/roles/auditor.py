@@ -9,10 +9,12 @@ The steps, in order; each ends the verification if it fails, since later ones bu
 4. train data: groups, nonces and Merkle proofs lead to the data root that came before the seed.
 5. models: openings match their commitments, bytes match their CIDs and digests.
 6. test data: as 4, for the groups that were kept back.
-7. votes: two thirds of the seats said what was decided, and the result they published says it.
+7. votes: seats are drawn again alike; two thirds of them said what was decided, and the result
+   they published says it.
 8. evaluation: every model is evaluated again; the result has the same bytes.
 9. payouts: the decided payout list follows from the result and the terms.
-10. money: nothing was created or lost, and the learning links form one chain to the newest.
+10. money: nothing was created or lost, seats lost what their votes say, and the learning links
+    form one chain to the newest.
 
 A blob that is not what its CID says fails the step that reads it, whatever was decided: it was
 changed, and once deleted it counts as missing.
@@ -30,15 +32,15 @@ from typing import TYPE_CHECKING
 
 from danku.crypto.commitments import seed_commitment, submission_commitment
 from danku.crypto.hashing import from_hex, keccak, to_hex
-from danku.errors import DankuError, DataError, StorageError, VerificationFailed
+from danku.errors import DankuError, DataError, StorageError
 from danku.ledger.embedded.verification import JournalReport, verify_journal
 from danku.protocol.actions import Ballot
+from danku.protocol.committee import decision
 from danku.protocol.draw import partition, seed_of
-from danku.protocol.finality import decision
+from danku.protocol.guards import find
 from danku.protocol.manifest import Manifest
 from danku.protocol.records import encode
 from danku.protocol.result import RESULT_BYTES, Result
-from danku.protocol.rules import find
 from danku.protocol.state import Challenge, CommittedVote, State
 from danku.protocol.terms import terms_digest
 from danku.protocol.types import ZERO_DIGEST, Digest
@@ -54,6 +56,7 @@ from danku.roles.evidence import (
 )
 from danku.roles.learning import chain
 from danku.roles.progress import Progress, quiet
+from danku.roles.seats_audit import Mismatch, Watch, agree, check_committees, check_penalties
 from danku.roles.workspace import Workspace
 from danku.storage.port import Corrupt
 
@@ -86,15 +89,6 @@ class Report:
         return bool(self.steps) and all(step.ok is True for step in self.steps)
 
 
-class Mismatch(VerificationFailed):
-    """Two things in the public record that must agree do not."""
-
-
-def _agree(found: object, expected: object, what: str) -> None:
-    if found != expected:
-        raise Mismatch(f"{what}: found {found}, expected {expected}")
-
-
 @dataclass
 class Audit:
     """What the steps learn from one another."""
@@ -108,6 +102,9 @@ class Audit:
     challenge: Challenge = field(init=False)
     manifest: Manifest = field(init=False)
     result: Result | None = None
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.challenge_id)
 
     @property
     def state(self) -> State:
@@ -124,6 +121,7 @@ class Audit:
             head=self.noted_head,
             clock=self.workspace.clock,
             progress=lambda done, total: self.progress("replaying the journal", done, total),
+            observe=self.watch,
         )
         self.workspace.ledger.head()
         self.challenge = find(self.state, self.challenge_id)
@@ -142,7 +140,7 @@ class Audit:
 
     def check_terms(self) -> str:
         self.manifest = self.workspace.manifest(self.challenge)
-        _agree(self.challenge.terms_digest, terms_digest(self.challenge.terms), "terms digest")
+        agree(self.challenge.terms_digest, terms_digest(self.challenge.terms), "terms digest")
         return f"the manifest and terms {self.challenge.terms_digest[:18]}…"
 
     def check_seed(self) -> str:
@@ -153,12 +151,12 @@ class Audit:
         for contributor, commitment, secret in openings:
             if secret is not None:
                 opened = seed_commitment(from_hex(challenge.id), contributor, from_hex(secret))
-                _agree(to_hex(opened), commitment, f"seed commitment of {contributor}")
+                agree(to_hex(opened), commitment, f"seed commitment of {contributor}")
         if challenge.seed is None:
             return "the seed is not drawn yet"
         secrets = [secret for _, _, secret in openings if secret is not None]
         if challenge.terms.seed_source == "contributions":
-            _agree(seed_of(challenge.id, secrets, None), challenge.seed, "seed")
+            agree(seed_of(challenge.id, secrets, None), challenge.seed, "seed")
         test = partition(challenge.seed, challenge.terms.groups, challenge.terms.test_groups)
         return f"{len(secrets)} secrets, {len(test)} of {challenge.terms.groups} groups are test"
 
@@ -202,7 +200,7 @@ class Audit:
                 from_hex(opening.salt),
             )
             what = f"commitment of submission {entry.number}"
-            _agree(to_hex(commitment), entry.commitment, what)
+            agree(to_hex(commitment), entry.commitment, what)
             self._refuse_corrupt(opening.cid)
             model = fetch_model(self.workspace, opening, self.manifest)
             if isinstance(model, bytes):
@@ -231,18 +229,20 @@ class Audit:
 
     def check_votes(self) -> str:
         challenge, opened, bare = self.challenge, 0, 0
+        drawn = check_committees(challenge, self.watch)
         for _, found in sorted(challenge.rounds.items()):
             for vote in found.votes.values():
                 if vote.ballot is not None:
                     opened += 1
                     bare += not self._publishes_result(vote, vote.ballot)
-        detail = f"{opened} opened votes" + (f", {bare} without their result" if bare else "")
+        detail = (f"{drawn}; " if drawn else "") + f"{opened} opened votes"
+        detail += f", {bare} without their result" if bare else ""
         settlement = challenge.settlement
         if settlement is None or settlement.ballot is None:
             return f"{detail}; no committee decision"
         self.result = decided_result(self.workspace, challenge)
         decided = decision(challenge, settlement.round)
-        _agree(decided, (settlement.ballot, settlement.majority), "decision")
+        agree(decided, (settlement.ballot, settlement.majority), "decision")
         return f"{detail}; {settlement.reason}"
 
     def _publishes_result(self, vote: CommittedVote, ballot: Ballot) -> bool:
@@ -274,7 +274,7 @@ class Audit:
                 "evaluating again gives another result than the committee decided"
                 + self._first_difference(assessment.result)
             )
-        _agree(assessment.ballot.result, self.ballot.result, "result digest")
+        agree(assessment.ballot.result, self.ballot.result, "result digest")
         self._assessment = assessment
         return f"{len(self.result.rows)} models give the decided result {self.ballot.result[:18]}…"
 
@@ -305,20 +305,24 @@ class Audit:
         ballot, settlement = self.ballot, self.challenge.settlement
         if ballot is None or settlement is None:
             return "no committee decision divides money"
-        _agree(self._assessment.ballot, ballot, "decided ballot")
+        agree(self._assessment.ballot, ballot, "decided ballot")
         paid = settlement.claimed.bit_count()
         return f"{len(self._assessment.payouts)} payouts of {ballot.payout_total}, {paid} claimed"
 
     def check_money(self) -> str:
         state = self.state
         escrow = sum(item.escrow for item in state.challenges.values())
-        held = escrow + sum(state.credits.values()) + sum(state.paid.values())
-        _agree(held, state.received, "money held, credited and paid")
+        staked = state.registry.staked if state.registry else 0
+        held = escrow + staked + sum(state.credits.values()) + sum(state.paid.values())
+        agree(held, state.received, "money held, staked, credited and paid")
+        slashed = check_penalties(self.challenge, self.watch)
         links = chain(state)
         credited, paid = sum(state.credits.values()), sum(state.paid.values())
+        held_in_seats = f"+ {staked:,} staked " if state.registry else ""
         return (
-            f"{state.received:,} received = {escrow:,} in escrow + {credited:,} credited "
-            f"+ {paid:,} paid; {len(links)} learning links"
+            f"{state.received:,} received = {escrow:,} in escrow {held_in_seats}"
+            f"+ {credited:,} credited + {paid:,} paid; {len(links)} learning links"
+            + (f"; {slashed}" if slashed else "")
         )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from danku.errors import DankuError
 from danku.protocol.manifest import Manifest
 from danku.protocol.result import Result
+from danku.protocol.slashing import fault
 from danku.protocol.state import Challenge
 from danku.protocol.types import SCORE_UNIT, Address, Digest
 from danku.roles.claims import decided_result
@@ -31,6 +33,20 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Seated:
+    """One seat of a committee, and how it served."""
+
+    round: int
+    seat: int | None
+    """Its number in the registry; None on a named panel."""
+    owner: Address
+    vote: str
+    """`none`, `committed`, `opened`; once settled, `majority`, `silent`, `unopened`, `minority`."""
+    lost: int
+    """What it lost of its stake."""
+
+
+@dataclass(frozen=True)
 class Board:
     """A challenge's leaderboard."""
 
@@ -45,6 +61,7 @@ class Board:
     settled: str
     tie_break: str
     lines: tuple[Line, ...]
+    committee: tuple[Seated, ...]
 
     def plain(self) -> dict[str, Any]:
         """The board as JSON would have it."""
@@ -86,7 +103,24 @@ def board(workspace: Workspace, challenge: Challenge) -> Board:
         settled=settled,
         tie_break="equal scores: the earlier submission",
         lines=tuple(_lines(challenge, manifest, result)),
+        committee=tuple(_committee(challenge)),
     )
+
+
+def _committee(challenge: Challenge) -> Iterator[Seated]:
+    settlement = challenge.settlement
+    penalties = settlement.penalties if settlement else ()
+    lost = {penalty.seat: int(penalty.amount) for penalty in penalties}
+    for number, found in sorted(challenge.rounds.items()):
+        decided = settlement.ballot if settlement and settlement.round == number else None
+        for place, owner in enumerate(found.committee):
+            seat = found.seats[place] if found.seats else None
+            vote = found.votes.get(owner)
+            if settlement is None:
+                said = "none" if vote is None else "opened" if vote.ballot else "committed"
+            else:
+                said = fault(found, owner, decided) or ("majority" if decided else "opened")
+            yield Seated(number, seat, owner, said, lost.get(seat, 0) if seat is not None else 0)
 
 
 def _lines(challenge: Challenge, manifest: Manifest, result: Result | None) -> list[Line]:

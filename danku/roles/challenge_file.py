@@ -23,7 +23,7 @@ from danku.protocol.manifest import (
     Text,
 )
 from danku.protocol.records import decode_scalar
-from danku.protocol.terms import NamedPanel, Reward, Schedule
+from danku.protocol.terms import NamedPanel, Panel, Reward, Schedule, SeatsPanel
 from danku.protocol.types import SCORE_LIMIT, SCORE_UNIT, Address, Amount, Score
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -85,8 +85,12 @@ class RewardSection(Record):
 
 
 class ValidatorsSection(Record):
-    panel: Literal["named"]
-    addresses: tuple[str, ...]
+    panel: Literal["named", "seats"]
+    addresses: tuple[str, ...] = ()
+    seats: int = 0
+    minority_share: int = 3_000
+    """Parts per 10,000 of a seat's stake."""
+    silence_share: int = 500
     min_contributions: int = 1
 
 
@@ -209,10 +213,35 @@ def reward_of(file: ChallengeFile, path: Path) -> Reward:
     return checked(path, "reward", lambda: convert(plain(fields), Reward, "reward"))  # type: ignore[no-any-return]
 
 
-def panel_of(file: ChallengeFile, path: Path) -> NamedPanel:
-    """The panel as the ledger keeps it; checksummed addresses are accepted."""
+def panel_of(file: ChallengeFile, path: Path) -> Panel:
+    """The panel as the ledger keeps it; checksummed addresses are accepted.
+
+    Raises:
+        ChallengeFileBroken: a value is malformed, or stands beside a panel of the other kind.
+    """
     from danku.protocol.records import convert
 
+    section = file.validators
+    wanted, other = ("seats", "addresses")[:: 1 if section.panel == "seats" else -1]
+    if getattr(section, other):
+        raise ChallengeFileBroken(
+            f'{path}: validators.panel: "{section.panel}" stands beside `{other}`',
+            why="a panel is either named by addresses or drawn from the registry's seats",
+            fix=f"remove `{other}`, or change panel",
+        )
+    if not getattr(section, wanted):
+        raise ChallengeFileBroken(
+            f'{path}: validators.{wanted}: panel = "{section.panel}" needs `{wanted}`',
+            fix="danku challenge new --validator ADDRESS, or --seats N, writes them",
+        )
+    if section.panel == "seats":
+        shares = {
+            "kind": "seats",
+            "seats": section.seats,
+            "minority_share": section.minority_share,
+            "silence_share": section.silence_share,
+        }
+        return checked(path, "validators", lambda: convert(shares, SeatsPanel, "panel"))  # type: ignore[no-any-return]
     members = [address.lower() for address in file.validators.addresses]
     plain = {"kind": file.validators.panel, "members": members}
     return checked(  # type: ignore[no-any-return]

@@ -10,10 +10,12 @@ from danku.crypto.hashing import keccak, to_hex
 from danku.errors import DankuError, DataError, StorageError
 from danku.protocol.actions import Action, Claim, ClaimDeposit, Withdraw
 from danku.protocol.records import decode
+from danku.protocol.registry import registry_of
 from danku.protocol.result import RESULT_BYTES, Result
-from danku.protocol.state import Challenge
+from danku.protocol.state import Challenge, State
 from danku.protocol.types import Address, Amount
 from danku.roles.assessment import payout_tree, payouts_of
+from danku.roles.seats import holding, stakes_of, unstaking
 from danku.roles.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -113,6 +115,24 @@ def deposit_claims(challenge: Challenge) -> list[Owed]:
     ]
 
 
+def stake_claims(state: State, address: Address, time: int) -> list[Owed]:
+    """The stakes of ended seats of an address that can be taken out at a time.
+
+    Raises:
+        Rejected: NoRegistry.
+    """
+    registry = registry_of(state)
+    return [
+        Owed(
+            f"stake of {len(action.seats)} seat(s)",
+            address,
+            stakes_of(registry, action.seats),
+            action,
+        )
+        for action in unstaking(holding(state, address, time))
+    ]
+
+
 def owed_to(workspace: Workspace, address: Address) -> list[Owed]:
     """Everything that an address can take out now; a challenge without its result is left out."""
     state = workspace.state()
@@ -124,6 +144,8 @@ def owed_to(workspace: Workspace, address: Address) -> list[Owed]:
         with suppress(DankuError):
             items += payout_claims(workspace, challenge)
         owed += [item for item in items if item.payee == address]
+    if state.registry is not None:
+        owed += stake_claims(state, address, workspace.ledger.time())
     credit = state.credits.get(address, 0)
     if credit:
         owed.append(Owed("credit", address, credit, Withdraw()))

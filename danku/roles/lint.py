@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from danku.dataset.lint import Finding, lint_data
-from danku.protocol.rules import check_terms
+from danku.protocol.initialization import check_terms
+from danku.protocol.terms import Reward, SeatsPanel
 from danku.protocol.types import ZERO_ADDRESS
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 CI_INTERVAL = 3_600
 """Seconds between two runs of a scheduled CI job, on the usual services."""
+
+SMALL_COMMITTEE = 7
+"""Seats below which chance decides too much about who judges."""
 
 REFERENCE_SPEED = 10**9
 """Multiply-accumulates a second of one slow core, for judging whether votes fit their window."""
@@ -80,12 +84,46 @@ def _panel(draft: Draft) -> list[Finding]:
                 "set contribution_deposit in [reward] above 0",
             )
         )
+    if isinstance(draft.terms.panel, SeatsPanel):
+        return [*found, *_committee(draft.terms.panel, draft.terms.reward)]
     if seats < 3:
         found.append(
             Finding(
                 "small-panel",
                 f"{seats} validator(s): one that is silent or wrong leaves no quorum of two thirds",
                 "name at least three addresses in [validators]",
+            )
+        )
+    return found
+
+
+def _committee(panel: SeatsPanel, reward: Reward) -> list[Finding]:
+    found = []
+    if not reward.submission_bond:
+        found.append(
+            Finding(
+                "free-committee-bias",
+                "a submitter who leaves submissions unopened loses nothing, and can so choose "
+                "among committees",
+                "set submission_bond in [reward] above 0",
+            )
+        )
+    if panel.seats < SMALL_COMMITTEE:
+        found.append(
+            Finding(
+                "small-committee",
+                f"{panel.seats} seat(s): whoever holds a third of all stakes fills two thirds of "
+                "them now and then",
+                f"set seats in [validators] to {SMALL_COMMITTEE} or more",
+            )
+        )
+    if 5 * panel.silence_share > panel.minority_share:
+        found.append(
+            Finding(
+                "dear-silence",
+                f"silence costs {panel.silence_share} of 10,000, a wrong vote "
+                f"{panel.minority_share}: a validator whose machine fails pays nearly as a liar",
+                "set silence_share to a fifth of minority_share or less",
             )
         )
     return found

@@ -16,6 +16,13 @@ class CostLine:
     name: str
     value: int
     limit: int
+    rows: int | None = None
+    """Over how many rows it is spread; None if it does not grow with them alone."""
+
+    @property
+    def per_row(self) -> int | None:
+        """Rounded up."""
+        return None if self.rows is None else -(-self.value // self.rows)
 
 
 class WouldBeRejected(DataError):
@@ -31,10 +38,11 @@ def check_model(model: bytes, manifest: Manifest) -> list[CostLine]:
     from danku.evaluation.admission import admit
 
     cost, limits = admit(model, manifest).cost, manifest.evaluation.limits
+    rows, work = manifest.evaluation.batch, cost.multiply_accumulates
     return [
         CostLine("model_bytes", len(model), limits.model_bytes),
-        CostLine("multiply_accumulates", cost.multiply_accumulates, limits.multiply_accumulates),
-        CostLine("elements", cost.elements, limits.elements),
+        CostLine("multiply_accumulates", work, limits.multiply_accumulates, rows),
+        CostLine("elements", cost.elements, limits.elements, rows),
         CostLine("peak_bytes", cost.peak_bytes, limits.peak_bytes),
         CostLine("nodes", cost.nodes, limits.nodes),
     ]

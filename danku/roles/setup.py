@@ -7,16 +7,21 @@ import os
 import re
 from pathlib import Path
 
-from danku.errors import UsageError
+from danku.errors import DataError, UsageError
+from danku.protocol.terms import RegistryTerms
 from danku.roles.workspace import CONFIG, Workspace
 from danku.storage.files import NewFile, make_folder
 
-_IGNORED = "private/\nkeys/*\n!keys/README.md\n*.lock\n*.new\n*.torn-*\n"
+_IGNORED = "private/\nkeys/*\n!keys/README.md\n*.lock\n*.new\n*.torn-*\n*.refused\n.incoming-*\n"
 _KEYS_README = "Encrypted Web3 Secret Storage v3 files. Git ignores them; back them up yourself.\n"
 
 
 class WorkspaceExists(UsageError):
     """There is a workspace already."""
+
+
+class BadRegistry(UsageError):
+    """A ledger cannot have staked validators on these terms."""
 
 
 class BadAddress(UsageError):
@@ -30,6 +35,7 @@ def make_workspace(
     sandbox: bool = False,
     treasurer: str | None = None,
     play_money: int = 0,
+    registry: RegistryTerms | None = None,
 ) -> Workspace:
     """Make a workspace at ``root``.
 
@@ -38,6 +44,7 @@ def make_workspace(
         sandbox: play money for every address, and time that can be advanced.
         treasurer: the address that may grant money.
         play_money: what every address starts with in a sandbox.
+        registry: the stake and unbonding delay of validators' seats, if there are to be any.
 
     Raises:
         WorkspaceExists: ``root`` is one.
@@ -65,6 +72,7 @@ def make_workspace(
             sandbox=sandbox,
             play_money=play_money if sandbox else 0,
             treasurer=treasurer.lower() if treasurer else None,
+            registry=registry,
         )
     # NOTE: with links in either path, only the real ones are apart by "../".
     relative = Path(os.path.relpath(public.resolve(), root.resolve())).as_posix()
@@ -72,6 +80,31 @@ def make_workspace(
         config.write(f"public = {json.dumps(relative, ensure_ascii=False)}\n".encode())
         config.keep(root / CONFIG)
     return Workspace(root)
+
+
+def registry_terms(stake: int, unbonding: str) -> RegistryTerms | None:
+    """What a new ledger fixes about staked validators; None for a stake of 0.
+
+    Args:
+        stake: one seat's deposit in the ledger's smallest unit.
+        unbonding: how long it stays bound after leaving, such as "30d".
+
+    Raises:
+        BadRegistry: a value is malformed or out of bounds.
+    """
+    from danku.protocol.records import convert
+    from danku.roles.challenge_file import parse_duration
+
+    if not stake:
+        return None
+    try:
+        plain = {"stake": str(stake), "unbonding": int(parse_duration(unbonding))}
+        return convert(plain, RegistryTerms, "the registry")
+    except (ValueError, DataError) as error:
+        raise BadRegistry(
+            f"--stake {stake} --unbonding {unbonding}: {error}",
+            fix='give a whole amount below 2^96, and a time such as "30d"',
+        ) from None
 
 
 def _ignore_private(file: Path) -> None:
@@ -83,7 +116,14 @@ def _ignore_private(file: Path) -> None:
         file.write_text(present + joint + "\n".join(missing) + "\n", "utf-8")
 
 
-def _create_ledger(journal: Path, *, sandbox: bool, play_money: int, treasurer: str | None) -> None:
+def _create_ledger(
+    journal: Path,
+    *,
+    sandbox: bool,
+    play_money: int,
+    treasurer: str | None,
+    registry: RegistryTerms | None,
+) -> None:
     """Start a journal, or take one of the same kind, without any action, from a killed `init`.
 
     Raises:
@@ -101,12 +141,14 @@ def _create_ledger(journal: Path, *, sandbox: bool, play_money: int, treasurer: 
             treasurer=treasurer,
             sequencer=None,
             clock=system_clock,
+            registry=registry,
         )
     except JournalExists:
         first, *others = journal.read_bytes().split(b"\n")
         if others != [b""]:
             raise
         found = read_genesis(first).genesis
-        wanted = (sandbox, play_money, treasurer, None)
-        if (found.sandbox, found.play_money, found.treasurer, found.sequencer) != wanted:
+        wanted = (sandbox, play_money, treasurer, None, registry)
+        kept = (found.sandbox, found.play_money, found.treasurer, found.sequencer, found.registry)
+        if kept != wanted:
             raise

@@ -30,15 +30,29 @@ class BadName(UsageError):
 
 
 def new_challenge(
-    workspace: Workspace, name: str | None, template: str, validators: Sequence[str]
+    workspace: Workspace,
+    name: str | None,
+    template: str,
+    validators: Sequence[str],
+    seats: int = 0,
 ) -> Path:
     """Copy a ready-made challenge; its data file goes to the private folder.
 
     The public folder is what others see, so the data, with the test rows in it, must not lie there.
 
+    Args:
+        validators: the named panel; empty to name it later.
+        seats: a committee of so many staked seats instead; 0 for a named panel.
+
     Raises:
         UnknownTemplate, BadName, FolderExists: see there.
+        UsageError: validators and seats.
     """
+    if validators and seats:
+        raise UsageError(
+            "a panel is either named or drawn from staked seats",
+            fix="leave out --seats, or all of --validator",
+        )
     known = shipped_challenges()
     if template not in known:
         raise UnknownTemplate(
@@ -63,6 +77,9 @@ def new_challenge(
     )
     if validators:
         text = _set(text, "addresses", json.dumps([address.lower() for address in validators]))
+    if seats:
+        text = _set(text, "panel", '"seats"')
+        text = re.sub(r"^addresses = .*$", f"seats = {seats}", text, count=1, flags=re.MULTILINE)
     places = {private: private.with_name(_draft()), folder: folder.with_name(_draft())}
     try:
         for draft in places.values():

@@ -19,8 +19,8 @@ from danku.protocol import actions
 from danku.protocol.draw import challenge_id
 from danku.protocol.rules import apply
 from danku.protocol.schedule import Windows
-from danku.protocol.state import Challenge, Context, State
-from danku.protocol.terms import NamedPanel, Reward, Schedule, Terms
+from danku.protocol.state import Challenge, Context, Registry, State
+from danku.protocol.terms import NamedPanel, RegistryTerms, Reward, Schedule, SeatsPanel, Terms
 from danku.protocol.types import ZERO_ADDRESS, Amount, Score
 
 START = 1_700_000_000
@@ -54,7 +54,7 @@ REWARD = Reward(*map(Amount, (1000, 102, 501, 7, 20, 3)), max_submissions=2, max
 
 
 def terms(
-    panel: Sequence[str] = PANEL[:3],
+    panel: Sequence[str] | SeatsPanel = PANEL[:3],
     schedule: Schedule = SCHEDULE,
     *,
     groups: int = 10,
@@ -77,7 +77,7 @@ def terms(
         min_contributions=min_contributions,
         schedule=schedule,
         reward=msgspec.structs.replace(REWARD, **changed),
-        panel=NamedPanel(tuple(panel)),
+        panel=panel if isinstance(panel, SeatsPanel) else NamedPanel(tuple(panel)),
     )
 
 
@@ -86,6 +86,8 @@ def price(state: State, action: actions.Action) -> int:
     if isinstance(action, actions.Create):
         reward = action.terms.reward
         return reward.pot + reward.fee + reward.organizer_bond
+    if isinstance(action, actions.Join):
+        return action.seats * state.registry.terms.stake if state.registry else 0
     challenge = state.challenges.get(getattr(action, "challenge", ""))
     if challenge is not None and isinstance(action, actions.Contribute):
         return challenge.terms.reward.contribution_deposit
@@ -97,8 +99,8 @@ def price(state: State, action: actions.Action) -> int:
 class Ledger:
     """A state and a clock; every accepted action is logged."""
 
-    def __init__(self, *, beacon: str | None = None) -> None:
-        self.state = State(CHAIN, LEDGER)
+    def __init__(self, *, beacon: str | None = None, staking: RegistryTerms | None = None) -> None:
+        self.state = State(CHAIN, LEDGER, Registry(staking) if staking else None)
         self.time = START
         self.beacon = beacon
         self.log: list[tuple[actions.Action, Context]] = []

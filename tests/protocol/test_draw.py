@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from danku.protocol import draw
-from danku.protocol.terms import terms_digest
+from danku.protocol.terms import SeatsPanel, terms_digest
 from danku.protocol.types import ZERO_DIGEST
 from tests.protocol.simulator import (
     ALICE,
@@ -30,7 +30,7 @@ from tests.protocol.simulator import (
 # NOTE: frozen; a contract, or another version of danku, must come to the same.
 CHALLENGE_ID = "0x3e6a282fb7033ddeb313ed0d75eb51c335102dbc60d22036e336cdc478565b24"
 LEARNING_LINK = "0xc1cfa2b70cbddce4e2db80fce854bd28e67f3abe2f81a752e443a73f2db7058a"
-TERMS_DIGEST = "0x74aaef90cab5bcc979e0eb9037ddd8a770dd5450e4327fde65f6e91f47fd666a"
+TERMS_DIGEST = "0x744627a3e4b141d574292459f6a8fe7be3a84252a026c77924b9b6fcfb4f1d0d"
 SEED = "0xbd65334ecc460004b6b4d36fcc96b206c3cefe5289c76b976c700fa91ab601f0"
 
 
@@ -103,19 +103,28 @@ def test_terms_digest() -> None:
     agreed = terms()
     schedule, reward = (100, 70, 50, 300, 90, 60, 80, 40), (1000, 102, 501, 7, 20, 3, 2, 5)
     members = agreed.panel.members
-    # NOTE: the tag and 24 words stand before the list of members.
+    # NOTE: the tag and 27 words stand before the list of members.
     head = [
         word(digest("data root")),
         *map(word, (10, 3, 0, 1)),
         *map(word, schedule),
         *map(word, reward),
         word(0),
-        word(25 * 32),
+        word(28 * 32),
+        *map(word, (0, 0, 0)),
         word(digest("manifest")),
     ]
     words = (*head, word(len(members)), *map(word, members))
     assert terms_digest(agreed) == tagged("terms", *words)
     assert terms_digest(agreed) == TERMS_DIGEST
+
+
+def test_terms_digest_of_a_seats_panel() -> None:
+    agreed = terms(SeatsPanel(4, 3_000, 500))
+    schedule, reward = (100, 70, 50, 300, 90, 60, 80, 40), (1000, 102, 501, 7, 20, 3, 2, 5)
+    numbers = (10, 3, 0, 1, *schedule, *reward, 1, 28 * 32, 4, 3_000, 500)
+    words = (word(digest("data root")), *map(word, numbers), word(digest("manifest")), word(0))
+    assert terms_digest(agreed) == tagged("terms", *words)
 
 
 CHANGES: list[dict[str, Any]] = [
@@ -125,6 +134,7 @@ CHANGES: list[dict[str, Any]] = [
     {"min_contributions": 2},
     {"panel": terms().panel.members[:2]},
     {"panel": terms().panel.members[::-1]},
+    *({"panel": SeatsPanel(*values)} for values in ((4, 9, 5), (5, 9, 5), (4, 8, 5), (4, 9, 6))),
     *({name: 1} for name in ("pot", "fee", "organizer_bond", "contribution_deposit")),
     *({name: 1} for name in ("submission_bond", "entry_fee", "max_submissions", "max_entries")),
     *(

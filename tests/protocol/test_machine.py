@@ -1,9 +1,10 @@
 """Random play: many actors, valid and invalid actions in any order, and what must always hold.
 
 After every step: money is conserved to the last unit, nothing is negative, each escrow is what the
-challenge's history says, a refusal leaves the state as it was, and a final challenge changes only
-by its claims. In the end all challenges can be settled, all claims are paid, and the whole
-sequence, replayed from the start, gives the same refusals and the same state.
+challenge's history says, all stakes are what the seats say, a refusal leaves the state as it was,
+and a final challenge changes only by its claims. In the end all challenges can be settled, all
+claims are paid, all stakes taken out, and the whole sequence, replayed from the start, gives the
+same refusals and the same state.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ from hypothesis.stateful import (
 from danku.errors import Rejected
 from danku.protocol import actions
 from danku.protocol.errors import RULES
+from danku.protocol.registry import held_at, held_by, seats_of
 from danku.protocol.rules import apply
 from danku.protocol.schedule import Windows
-from danku.protocol.state import Challenge, Context, SettlementKind, State
-from danku.protocol.terms import Schedule, Terms
-from danku.protocol.types import AMOUNT_LIMIT, BURN_ADDRESS
+from danku.protocol.state import Challenge, Context, Fault, Registry, SettlementKind, State
+from danku.protocol.terms import RegistryTerms, Schedule, SeatsPanel, Terms
+from danku.protocol.types import AMOUNT_LIMIT, BURN_ADDRESS, Amount
 from tests.protocol.simulator import (
     ALICE,
     BEACON,
@@ -55,6 +57,9 @@ ORGANIZERS = (ORGANIZER, CAROL)
 SUBMITTERS = (ALICE, BOB, CAROL)
 ACTORS = (*PANEL, ORGANIZER, ALICE, BOB, CAROL, OUTSIDER)
 MODELS = ("model", "second", "third")
+
+STAKING = RegistryTerms(Amount(101), 60)
+"""A stake, and just longer than the longest schedule of `agreements`."""
 
 reached: Counter[str] = Counter()
 """Rules and settlements that all runs of this process met."""
@@ -85,7 +90,12 @@ plans = st.builds(Plan, bits, bits, variants, rarely, rarely.map(lambda each: no
 @st.composite
 def agreements(draw: st.DrawFn) -> Terms:
     """Terms, a few of them unplayable."""
-    panel = PANEL[: draw(st.integers(1, 4))]
+    staked = draw(st.booleans())
+    shares = draw(st.sampled_from([(3_000, 500), (5_000, 1), (2, 1), (1, 1)]))
+    panel: Any = PANEL[: draw(st.integers(1, 4))]
+    if staked:
+        panel = SeatsPanel(draw(st.integers(1, 4)), *shares)
+    size = panel.seats if isinstance(panel, SeatsPanel) else len(panel)
     source = draw(st.sampled_from(["contributions", "contributions", "both", "beacon"]))
     pot = draw(amounts)
     half = (pot + 1) // 2
@@ -98,7 +108,7 @@ def agreements(draw: st.DrawFn) -> Terms:
         groups=10,
         test_groups=draw(st.sampled_from([3] * 12 + [10])),
         seed_source=source,
-        min_contributions=draw(st.sampled_from([least] * 12 + [0, len(panel), 4])),
+        min_contributions=draw(st.sampled_from([least] * 12 + [0, size, 4])),
         pot=pot,
         organizer_bond=bond,
         fee=draw(small),
@@ -123,7 +133,7 @@ def owed_deposits(challenge: Challenge) -> int:
     )
 
 
-MOVING = {"escrow", "opened", "counts", "mix", "claimed", "deposits_claimed"}
+MOVING = {"escrow", "opened", "counts", "mix", "claimed", "deposits_claimed", "eligible"}
 
 
 def keeps(before: Any, after: Any) -> bool:
@@ -145,7 +155,7 @@ class Competition(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = State(CHAIN, LEDGER)
+        self.state = State(CHAIN, LEDGER, Registry(STAKING))
         self.time = START
         self.beacon: str | None = None
         self.moves: dict[str, Moves] = {}
@@ -191,6 +201,10 @@ class Competition(RuleBasedStateMachine):
             assert list(gained) == [submissions[action.submission].submitter]
         elif isinstance(action, actions.Withdraw):
             assert gained == {sender: before.credits[sender]}
+        elif isinstance(action, actions.Unstake):
+            seats = [seat for number in action.seats if (seat := before.registry.seats[number])]
+            left = sum(101 - seat.loss for seat in seats)
+            assert gained == ({sender: left} if left else {})
         else:
             assert not gained
         if isinstance(action, actions.Claim | actions.ClaimDeposit):
@@ -205,6 +219,12 @@ class Competition(RuleBasedStateMachine):
             names = ongoing or names
         name = names[number % len(names)]
         return self.moves[name], self.state.challenges[name]
+
+    @property
+    def registry(self) -> Registry:
+        found = self.state.registry
+        assert found is not None
+        return found
 
     def move_to(self, time: int) -> None:
         self.time = max(self.time, time)
@@ -237,8 +257,10 @@ class Competition(RuleBasedStateMachine):
         agreed=agreements(), stages=st.sampled_from([0, 3, 4, 5, 6, 7, 7, 7, 8, 9]), data=st.data()
     )
     def begin(self, agreed: Terms, stages: int, data: st.DataObject) -> None:
-        """A challenge that was played for a while."""
+        """Some seats, and a challenge that was played for a while."""
         self.beacon = BEACON
+        for who in PANEL:
+            self.attempt(actions.Join(3, 0), who)
         self.create(ORGANIZER, agreed, 0)
         if self.moves:
             self.play(0, data.draw(st.lists(plans, min_size=stages, max_size=stages)))
@@ -430,6 +452,28 @@ class Competition(RuleBasedStateMachine):
                 richer = [{"amount": amount}, {"index": place}][forged]
                 self.attempt(msgspec.structs.replace(claim, **richer), OUTSIDER)
 
+    @rule(
+        sender=st.sampled_from(ACTORS),
+        count=st.integers(1, 3),
+        off=st.sampled_from([0, 0, 0, 1, -1]),
+    )
+    def join(self, sender: str, count: int, off: int) -> None:
+        held = max(held_by(self.registry, sender) + off, 0)
+        self.attempt(actions.Join(count, held), sender)
+
+    @rule(
+        sender=st.sampled_from(ACTORS),
+        numbers=st.lists(st.integers(0, 15), min_size=1, max_size=3, unique=True),
+        own=st.booleans(),
+        taking=st.booleans(),
+    )
+    def end(self, sender: str, numbers: list[int], own: bool, taking: bool) -> None:
+        """End seats or take out stakes, often one's own."""
+        mine = tuple(seats_of(self.registry, sender))
+        chosen = mine[:2] if own and mine else tuple(numbers)
+        action = actions.Unstake if taking else actions.Leave
+        self.attempt(action(chosen), sender)
+
     @rule(sender=st.sampled_from(ACTORS))
     def withdraw(self, sender: str) -> None:
         self.attempt(actions.Withdraw(), sender)
@@ -441,10 +485,35 @@ class Competition(RuleBasedStateMachine):
         state = self.state
         assert state.received == self.received
         escrows = sum(challenge.escrow for challenge in state.challenges.values())
+        escrows += self.registry.staked
         assert escrows + sum(state.credits.values()) + sum(state.paid.values()) == state.received
         assert all(challenge.escrow >= 0 for challenge in state.challenges.values())
         assert all(amount > 0 for amount in state.credits.values())
         assert all(amount > 0 for amount in state.paid.values())
+
+    @invariant()
+    def the_registry_adds_up(self) -> None:
+        registry = self.registry
+        seats = [seat for seat in registry.seats if seat is not None]
+        assert registry.staked == sum(101 - seat.loss for seat in seats)
+        assert registry.active == sum(1 for seat in seats if not seat.until)
+        assert sorted(registry.free) == [
+            number for number, seat in enumerate(registry.seats) if seat is None
+        ]
+        for owner in {seat.owner for seat in seats} | set(registry.held):
+            active = sum(1 for seat in seats if seat.owner == owner and not seat.until)
+            assert held_by(registry, owner) == active
+        for seat in seats:
+            assert 0 <= seat.loss <= 101 and seat.since <= registry.version
+            assert (seat.until == 0) == (seat.free == 0)
+            assert seat.until or 2 * (101 - seat.loss) >= 101
+        for challenge in self.state.challenges.values():
+            pool = challenge.pool
+            if pool is not None and challenge.settlement is None:
+                barred = {challenge.organizer, *challenge.counts}
+                owners = set(registry.held) - barred
+                held = [held_at(registry, owner, pool.version) for owner in owners]
+                assert pool.eligible == sum(held) >= 2 * challenge.terms.panel.seats
 
     @invariant()
     def each_escrow_is_what_its_challenge_owes(self) -> None:
@@ -476,6 +545,7 @@ class Competition(RuleBasedStateMachine):
                 continue
             if name not in self.final:
                 reached[settlement.kind] += 1
+                reached.update(penalty.fault for penalty in settlement.penalties)
                 self.final[name] = challenge
             first = self.final[name]
             bare = msgspec.structs.replace(settlement, claimed=0, deposits_claimed=0)
@@ -525,13 +595,27 @@ class Competition(RuleBasedStateMachine):
                 assert self.state.challenges[name].escrow == 0
         self.money_is_conserved()
         self.each_escrow_is_what_its_challenge_owes()
+        self._unstake_everything()
         for actor in ACTORS:
             self.attempt(actions.Withdraw(), actor)
         assert set(self.state.credits) <= {BURN_ADDRESS}
         self.money_is_conserved()
 
+    def _unstake_everything(self) -> None:
+        """No stake can be stuck either."""
+        for owner in ACTORS:
+            own = seats_of(self.registry, owner)
+            active = tuple(number for number, seat in own.items() if not seat.until)
+            assert not active or self.attempt(actions.Leave(active), owner)
+        self.time += STAKING.unbonding
+        for owner in ACTORS:
+            own = seats_of(self.registry, owner)
+            assert not own or self.attempt(actions.Unstake(tuple(own)), owner)
+        assert self.registry.staked == self.registry.active == 0
+        self.the_registry_adds_up()
+
     def _replay_everything(self) -> None:
-        state = State(CHAIN, LEDGER)
+        state = State(CHAIN, LEDGER, Registry(STAKING))
         for action, context, refused in self.attempts:
             try:
                 state = apply(state, action, context)
@@ -547,6 +631,7 @@ QUIET = {
     "derandomize": False,  # else, in CI, every try would be the same one
 }
 SETTLEMENTS = set(get_args(SettlementKind))
+FAULTS = set(get_args(Fault))
 
 
 def test_random_sequences_keep_every_promise() -> None:
@@ -563,4 +648,4 @@ def test_random_sequences_keep_every_promise() -> None:
 def test_many_long_random_sequences() -> None:
     many = settings(max_examples=3_000, stateful_step_count=100, **QUIET)
     run_state_machine_as_test(Competition, settings=many)
-    assert set(reached) >= SETTLEMENTS
+    assert set(reached) >= SETTLEMENTS | FAULTS

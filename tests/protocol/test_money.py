@@ -7,12 +7,14 @@ bond 20, entry fee 3; three validators; Alice, Bob and Carol submit one model ea
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from danku.errors import Rejected
 from danku.protocol import actions, money
+from danku.protocol.state import SettlementKind
+from danku.protocol.terms import SeatsPanel
 from danku.protocol.types import BURN_ADDRESS
 from tests.protocol.simulator import (
     ALICE,
@@ -25,6 +27,7 @@ from tests.protocol.simulator import (
     Game,
     terms,
 )
+from tests.protocol.staked import SILENCE, STAKE, STAKERS, UNBONDING, StakedGame
 
 CREATED = 1000 + 102 + 501
 V1, V2, V3 = PANEL[:3]
@@ -323,6 +326,62 @@ def test_an_organizer_who_enters_its_own_challenge_and_cancels_still_loses_the_b
     game = Game().trained().submit(ORGANIZER).cancel().claim_deposits([0])
     assert game.balance(ORGANIZER) == 1000 + 102 + 23
     assert game.balance(BURN_ADDRESS) == 501
+
+
+# --- staked validators ------------------------------------------------------------------------
+
+
+def ended(game: Game, ending: str) -> Game:
+    """Played to an ending by whoever judges."""
+    if ending == "few-contributions":
+        return game.finalize("open_seed")
+    if ending == "no-seed":
+        return game.contribute().open_seed(*game.panel[:2]).finalize("open_seed")
+    if ending == "no-train":
+        return game.contribute().open_seed().draw().finalize("reveal_train")
+    if ending == "cancelled":
+        return game.trained().submit().cancel().claim_deposits(range(3))
+    if ending == "nothing-opened":
+        return game.trained().submit().finalize("open")
+    if ending == "no-quorum":
+        return game.tested().finalize("second_open_vote").claim_deposits(range(3))
+    payouts = {ALICE: 1000 + 20, BOB: 20, CAROL: 20}
+    game.tested().convene()
+    ballot = game.ballot(payouts, winner=ALICE, score=9)
+    return game.vote(ballot).open_vote(ballot).finalize().claim()
+
+
+@pytest.mark.parametrize("ending", [*get_args(SettlementKind)])
+def test_who_judges_changes_nobody_elses_money(ending: str) -> None:
+    """Committees of three, named and drawn: all others have the same in the end."""
+    named = ended(Game(), ending)
+    staked = ended(StakedGame(agreed=terms(SeatsPanel(3, 3_000, 500))), ending)
+    assert isinstance(staked, StakedGame)
+    assert kind(named) == kind(staked) == ending
+    for who in (ORGANIZER, ALICE, BOB, CAROL, BURN_ADDRESS):
+        assert named.balance(who) == staked.balance(who)
+    judged = [
+        sum(map(game.balance, judges)) for game, judges in ((named, PANEL), (staked, STAKERS))
+    ]
+    assert judged[0] == judged[1]
+    assert staked.conserved() and staked.registry.staked == 12 * STAKE
+    assert staked.challenge.escrow == named.challenge.escrow
+
+
+def test_slashed_stakes_burn_beside_what_else_burns() -> None:
+    game = StakedGame().trained()
+    game.submit().open().reveal_test().convene()
+    *agreed, silent = game.panel
+    ballot = game.ballot({BURN_ADDRESS: 60})
+    game.vote(ballot, *agreed).open_vote(ballot, *agreed).finalize().claim()
+    assert game.state.credits[BURN_ADDRESS] == SILENCE
+    assert game.state.paid == {BURN_ADDRESS: 60}
+    assert game.conserved()
+    game.leave(silent)
+    game.time += UNBONDING
+    game.unstake(silent)
+    assert game.state.paid[silent] == STAKE - SILENCE
+    assert game.conserved()
 
 
 # --- arithmetic -------------------------------------------------------------------------------

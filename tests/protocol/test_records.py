@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from danku.errors import DataError
 from danku.protocol import actions
-from danku.protocol.actions import Action
+from danku.protocol.actions import MAX_SEATS, MAX_SLOTS, Action
 from danku.protocol.manifest import DataDescription, Manifest, Record
 from danku.protocol.records import convert, decode, encode, plain
-from danku.protocol.terms import MAX_ENTRIES, MAX_GROUPS, Terms
+from danku.protocol.terms import MAX_ENTRIES, MAX_GROUPS, RegistryTerms, SeatsPanel, Terms
 from danku.protocol.types import AMOUNT_LIMIT, SCORE_LIMIT, Amount, Score
 from tests.protocol.simulator import Game, cid, digest, terms
 from tests.protocol.strategies import records
@@ -71,7 +71,7 @@ def test_each_kind_of_record_survives_the_round_trip(kind: Any) -> None:
 
 def test_kinds_are_told_apart_and_spelled_in_snake_case() -> None:
     kinds = [kind.__struct_config__.tag for kind in ACTIONS]
-    assert len(set(kinds)) == len(ACTIONS) == 16
+    assert len(set(kinds)) == len(ACTIONS) == 19
     assert kinds[:3] == ["create", "contribute", "open_seed"]
 
 
@@ -276,6 +276,15 @@ BOUNDS: list[tuple[Any, str, list[Any], list[Any]]] = [
     (Terms, "test_groups", [1, MAX_GROUPS], [0, -1, MAX_GROUPS + 1]),
     (Terms, "min_contributions", [0, 16], [-1, 17]),
     (Terms, "seed_source", ["contributions", "beacon", "both"], ["none", "Both", 1]),
+    (SeatsPanel, "seats", [1, 16], [0, -1, 17]),
+    (SeatsPanel, "minority_share", [1, 5_000], [0, -1, 5_001]),
+    (SeatsPanel, "silence_share", [1, 5_000], [0, -1, 5_001]),
+    (RegistryTerms, "stake", ["1", str(2**96 - 1)], [1, "-1", str(2**96)]),
+    (RegistryTerms, "unbonding", [1, 2**36 - 1], [0, -1, 2**36]),
+    (actions.Join, "seats", [1, MAX_SEATS], [0, -1, MAX_SEATS + 1]),
+    (actions.Join, "held", [0, MAX_SLOTS], [-1, MAX_SLOTS + 1]),
+    (actions.Leave, "seats", [[0], [MAX_SLOTS - 1]], [[], [-1], [MAX_SLOTS], [0] * 257]),
+    (actions.Unstake, "seats", [[0] * 256], [[], [-1], [MAX_SLOTS], [0] * 257]),
     (actions.ClaimDeposit, "submission", [0, MAX_ENTRIES - 1], [-1, MAX_ENTRIES]),
     (actions.Claim, "index", [0, MAX_ENTRIES - 1], [-1, MAX_ENTRIES]),
     (actions.Claim, "proof", [[], [digest("node")] * 32], [[digest("node")] * 33, [""], ""]),
@@ -283,6 +292,11 @@ BOUNDS: list[tuple[Any, str, list[Any], list[Any]]] = [
 ]
 EXAMPLES: dict[Any, Record] = {
     Terms: terms(),
+    SeatsPanel: SeatsPanel(4, 3_000, 500),
+    RegistryTerms: RegistryTerms(Amount(1), 1),
+    actions.Join: actions.Join(1, 0),
+    actions.Leave: actions.Leave((0,)),
+    actions.Unstake: actions.Unstake((0,)),
     actions.ClaimDeposit: actions.ClaimDeposit(digest("challenge"), 0),
     actions.Claim: actions.Claim(digest("challenge"), 0, "0x" + "11" * 20, Amount(1), ()),
     actions.RevealTest: actions.RevealTest(digest("challenge"), cid("test")),

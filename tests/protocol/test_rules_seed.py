@@ -9,7 +9,8 @@ import pytest
 from danku.errors import Rejected
 from danku.protocol import actions
 from danku.protocol.draw import challenge_id, seed_of
-from danku.protocol.rules import apply, check_terms
+from danku.protocol.initialization import check_terms
+from danku.protocol.rules import apply
 from danku.protocol.terms import terms_digest
 from danku.protocol.types import ZERO_ADDRESS
 from tests.protocol.simulator import (

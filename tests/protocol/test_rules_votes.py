@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from danku.errors import Rejected
-from danku.protocol import actions, finality
-from danku.protocol.rules import check_ballot
+from danku.protocol import actions
+from danku.protocol.committee import decision, tally
 from danku.protocol.types import ZERO_ADDRESS, ZERO_DIGEST, Amount, Score
+from danku.protocol.voting import check_ballot
 from tests.protocol.simulator import (
     ALICE,
     BOB,
@@ -232,7 +233,7 @@ def test_two_thirds_of_the_seats_decide(seats: int) -> None:
         game.vote(other, *panel[agreeing:]) if agreeing < seats else None
         game.wait("vote")
         game.open_vote(ballot, *panel[:agreeing]) if agreeing else None
-        decided = finality.decision(game.challenge, 1)
+        decided = decision(game.challenge, 1)
         assert (decided is not None) == (agreeing >= QUORUMS[seats])
         if decided is not None:
             assert decided == (ballot, panel[:agreeing])
@@ -243,8 +244,8 @@ def test_unopened_and_dissenting_votes_do_not_count() -> None:
     ballot, other = game.ballot(), game.ballot(result="other")
     game.vote(ballot, *PANEL[:3]).vote(other, PANEL[3])
     game.open_vote(ballot, *PANEL[:2]).open_vote(other, PANEL[3])
-    assert finality.decision(game.challenge, 1) is None
-    assert finality.tally(game.challenge, 1) == {ballot: PANEL[:2], other: PANEL[3:]}
+    assert decision(game.challenge, 1) is None
+    assert tally(game.challenge, 1) == {ballot: PANEL[:2], other: PANEL[3:]}
 
 
 def test_each_part_of_a_ballot_is_voted_on_and_the_place_of_the_result_is_not() -> None:
@@ -253,13 +254,13 @@ def test_each_part_of_a_ballot_is_voted_on_and_the_place_of_the_result_is_not() 
     game.vote(ballot, *PANEL[:2]).open_vote(ballot, *PANEL[:2])
     places = {vote.cid for vote in game.challenge.rounds[1].votes.values()}
     assert len(places) == 2
-    assert finality.decision(game.challenge, 1) == (ballot, PANEL[:2])
+    assert decision(game.challenge, 1) == (ballot, PANEL[:2])
     for part, forged in FORGERIES.items():
         game = Game(terms(panel=PANEL[:2])).tested().convene()
         other = msgspec.structs.replace(ballot, **{part: forged})
         game.vote(ballot, PANEL[0]).vote(other, PANEL[1])
         game.open_vote(ballot, PANEL[0]).open_vote(other, PANEL[1])
-        assert finality.decision(game.challenge, 1) is None
+        assert decision(game.challenge, 1) is None
 
 
 def _split_round(silent: int) -> Game:
@@ -291,9 +292,9 @@ def test_round_two_keeps_the_bar_of_the_full_panel() -> None:
     game.wait("open_vote")
     game.convene().vote(ballot, *voters, round_number=2)
     game.open_vote(ballot, *voters[:2], round_number=2)
-    assert finality.decision(game.challenge, 2) is None
+    assert decision(game.challenge, 2) is None
     game.open_vote(ballot, voters[2], round_number=2)
-    assert finality.decision(game.challenge, 2) == (ballot, voters)
+    assert decision(game.challenge, 2) == (ballot, voters)
     game.finalize("second_open_vote")
     assert game.challenge.settlement is not None
     assert game.challenge.settlement.round == 2
@@ -322,7 +323,7 @@ def test_an_empty_committee_decides_nothing() -> None:
     game.wait("open_vote")
     game.convene()
     assert game.challenge.rounds[2].committee == ()
-    assert finality.decision(game.challenge, 2) is None
+    assert decision(game.challenge, 2) is None
     game.finalize()
     assert game.challenge.settlement is not None
     assert game.challenge.settlement.kind == "no-quorum"

@@ -6,7 +6,8 @@ import pytest
 
 from danku.protocol.actions import Cancel
 from danku.roles import submitter, validator
-from danku.roles.duties import Duty, advance, duties, involved
+from danku.roles.duties import advance, duties, involved
+from danku.roles.duty import Duty
 from tests.roles.arena import (
     ORGANIZER,
     PEOPLE,
@@ -145,12 +146,13 @@ def test_whoever_has_no_part_has_no_duties(arena_at: ArenaAt) -> None:
     arena = arena_at("open_seeds")
     arena.wait("open_seed")
     assert found(arena, "alice") == []
-    challenge = arena.challenge
-    assert [name for name in PEOPLE if involved(challenge, key_of(name).address)] == [
+    state, challenge = arena.host.state(), arena.challenge
+    assert [name for name in PEOPLE if involved(state, challenge, key_of(name).address)] == [
         *(ORGANIZER, *VALIDATORS)
     ]
-    submitted = arena_at("submit").challenge
-    assert all(involved(submitted, key_of(name).address) for name in PEOPLE)
+    later = arena_at("submit")
+    state, submitted = later.host.state(), later.challenge
+    assert all(involved(state, submitted, key_of(name).address) for name in PEOPLE)
 
 
 def test_missed_windows_are_not_offered_any_more(arena_at: ArenaAt) -> None:
@@ -252,7 +254,7 @@ def test_a_failed_step_leaves_what_was_done_before(
     with monkeypatch.context() as patch:
         patch.setattr(validator, "cast_vote", fail)
         with pytest.raises(KeyboardInterrupt):
-            advance(*arena["vera"], arena.challenge)
+            list(advance(*arena["vera"], arena.challenge))
     assert 1 in arena.challenge.rounds
     assert advanced(arena, "vera") == {"vera": ["vote"]}
 

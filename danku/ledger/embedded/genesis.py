@@ -16,6 +16,7 @@ from danku.ledger.embedded.errors import JournalExists
 from danku.ledger.embedded.files import PUBLIC_MODE, disk_errors, locked, replace_file
 from danku.protocol import records
 from danku.protocol.manifest import Record
+from danku.protocol.terms import RegistryTerms
 from danku.protocol.types import ZERO_DIGEST, Address, Amount, Digest
 
 Clock: TypeAlias = Callable[[], int]
@@ -29,7 +30,7 @@ Time = Annotated[int, msgspec.Meta(ge=0, lt=TIME_LIMIT)]
 PublicKeyHex = Annotated[str, msgspec.Meta(pattern=r"\A0x[0-9a-f]{128}\Z")]
 
 
-class Genesis(Record):
+class Genesis(Record, omit_defaults=True):
     """What a ledger's maker decides once and for all."""
 
     nonce: Digest
@@ -42,6 +43,8 @@ class Genesis(Record):
     """Who grants money."""
     sequencer: PublicKeyHex | None
     """Whose signature every line needs besides its action's."""
+    registry: RegistryTerms | None = None
+    """What staked validators deposit, and for how long; left out of a ledger that has none."""
 
 
 class GenesisLine(Record):
@@ -82,13 +85,15 @@ def read_genesis(genesis_line: bytes) -> GenesisLine:
     """The first line's record.
 
     Raises:
-        DataError: it is malformed, or promises play money outside a sandbox.
+        DataError: it is malformed, promises play money outside a sandbox, or has free seats.
     """
     line = records.decode(genesis_line, GenesisLine, "the genesis line")
     if line.previous != ZERO_DIGEST:
         raise DataError("the genesis line names a line before it")
     if line.genesis.play_money and not line.genesis.sandbox:
         raise DataError("the genesis line gives play money outside a sandbox")
+    if line.genesis.registry is not None and not line.genesis.registry.stake:
+        raise DataError("the genesis line has seats without a stake")
     return line
 
 
@@ -100,10 +105,12 @@ def create_journal(
     treasurer: Address | None,
     sequencer: bytes | None,
     clock: Clock,
+    registry: RegistryTerms | None = None,
     nonce: bytes | None = None,
 ) -> Identity:
     """Start a journal with its genesis line; ``sequencer`` is a public key of 64 bytes.
 
+    ``registry`` fixes the stake of validators' seats; None is a ledger without them.
     ``nonce`` is 32 random bytes, drawn here unless given.
 
     Raises:
@@ -117,6 +124,7 @@ def create_journal(
         play_money=Amount(play_money),
         treasurer=treasurer,
         sequencer=None if sequencer is None else to_hex(sequencer),
+        registry=registry,
     )
     line = records.encode(GenesisLine(genesis, ZERO_DIGEST, 0, clock()))
     identity = identify(line)

@@ -7,6 +7,7 @@ the record's form, its place in the chain, its time, the sequencer's signature, 
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import msgspec
@@ -19,7 +20,7 @@ from danku.ledger.embedded.genesis import ADVANCE_LIMIT, identify, read_genesis
 from danku.ledger.embedded.lines import Line, read_line, sequencer_signature_holds
 from danku.protocol import rules
 from danku.protocol.errors import require
-from danku.protocol.state import Context, State
+from danku.protocol.state import Context, Registry, State
 from danku.protocol.types import Address
 
 _CHECK_OF_RULE = {"BadSignature": "signature", "WrongNonce": "order", "UnknownSeen": "order"}
@@ -74,8 +75,13 @@ class Replay:
         self.genesis = first.genesis
         self.genesis_line = genesis_line
         digest = keccak(genesis_line)
+        agreed = self.genesis.registry
         self.standing = standing or Standing(
-            state=State(chain_id=self.identity.chain_id, ledger=self.identity.address),
+            state=State(
+                chain_id=self.identity.chain_id,
+                ledger=self.identity.address,
+                registry=Registry(agreed) if agreed else None,
+            ),
             time=first.time,
             advanced=0,
             nonces={},
@@ -99,16 +105,29 @@ class Replay:
         """keccak of the newest line."""
         return bytes(self.standing.lines[-DIGEST_BYTES:])
 
-    @property
-    def newest_action(self) -> bytes:
-        """Digest of the newest signed action, or of the genesis line."""
-        return bytes(self.standing.actions[-DIGEST_BYTES:])
+    def action_digest(self, sequence: int) -> bytes:
+        """Digest of the signed action of a line, or of the genesis line; it must be there."""
+        return bytes(self.standing.actions[sequence * DIGEST_BYTES : (sequence + 1) * DIGEST_BYTES])
 
     def line_digest(self, sequence: int) -> bytes | None:
         """keccak of a line, or None where there is none."""
         if not 0 <= sequence <= self.sequence:
             return None
         return bytes(self.standing.lines[sequence * DIGEST_BYTES : (sequence + 1) * DIGEST_BYTES])
+
+    def holds(self, action: bytes) -> bool:
+        """Whether a signed action of this digest stands in the journal."""
+        return action in self._seen
+
+    def fork(self) -> Replay:
+        """A replay that stands at the same line and goes its own way from there."""
+        # NOTE: the state is never changed in place; dicts and byte strings are.
+        parts = {name: copy(getattr(self.standing, name)) for name in Standing.__struct_fields__}
+        return Replay(self.genesis_line, Standing(**parts))
+
+    def next_line(self, action: SignedAction, now: int) -> Line:
+        """An action as the line that would come next when the clock shows ``now``."""
+        return Line(action, to_hex(self.head), self.sequence + 1, self.time(now))
 
     def nonce(self, address: Address) -> int:
         """The nonce that the next action of an address must have."""
