@@ -12,10 +12,12 @@ import msgspec
 from danku.errors import DataError, UsageError
 from danku.ledger.embedded.errors import refuse
 from danku.ledger.embedded.ledger import EmbeddedLedger, system_clock
+from danku.ledger.embedded.repository import Repository
 from danku.protocol.actions import Action
+from danku.protocol.guards import find
 from danku.protocol.manifest import MANIFEST_BYTES, Manifest, Record
 from danku.protocol.records import decode
-from danku.protocol.rules import apply, find
+from danku.protocol.rules import apply
 from danku.protocol.state import Challenge, Context, State
 from danku.protocol.types import Digest
 from danku.roles.playable import check_playable
@@ -104,10 +106,16 @@ class Workspace:
         self.private.mkdir(mode=0o700, exist_ok=True)
         return EmbeddedLedger(
             self.journal,
-            heads=self.private / "heads.json",
+            heads=self.heads,
             cache=self.private / "state.cache" if self._use_cache else None,
             clock=self.clock,
+            repository=Repository.around(self.journal),
         )
+
+    @property
+    def heads(self) -> Path:
+        """The private file of remembered heads."""
+        return self.private / "heads.json"
 
     @property
     def journal(self) -> Path:

@@ -74,7 +74,7 @@ class Builder:
 
     def submit(self, key: PrivateKey, action: LedgerAction, value: int = 0) -> Receipt:
         replay = self.replay
-        nonce, seen = replay.nonce(key.address), to_hex(replay.newest_action)
+        nonce, seen = replay.nonce(key.address), to_hex(replay.action_digest(replay.sequence))
         signed = sign(key, replay.identity, action, value, nonce, seen)
         line = Line(signed, to_hex(replay.head), replay.sequence + 1, self.time())
         step = replay.check(records.encode(line), now=self.clock())

@@ -13,6 +13,9 @@ from danku.errors import DataError, StorageError
 from danku.ledger.embedded.errors import JournalBroken, JournalExists
 from danku.ledger.embedded.genesis import chain_id_of, create_journal, identify
 from danku.ledger.embedded.ledger import EmbeddedLedger
+from danku.protocol.state import Registry
+from danku.protocol.terms import RegistryTerms
+from danku.protocol.types import Amount
 from tests.ledger.worlds import NONCE, START, Clock, EmbeddedWorld, key_of
 
 
@@ -37,6 +40,38 @@ def test_the_line_is_the_one_that_others_write() -> None:
     assert identity.address == to_hex(keccak(line)[12:])
     word = int.from_bytes(keccak(b"\x11" * 32), "big")
     assert identity.chain_id == 2**51 + word // 2**205
+
+
+def test_a_registry_stands_in_the_line_or_is_left_out(tmp_path: Path) -> None:
+    for registry, written in (
+        (None, b'"play_money":"0","sandbox"'),
+        (
+            RegistryTerms(Amount(1000), 86_400),
+            b'"play_money":"0","registry":{"stake":"1000","unbonding":86400},"sandbox"',
+        ),
+    ):
+        path = tmp_path / f"{registry is None}.jsonl"
+        create(path, registry=registry)
+        assert written in path.read_bytes()
+        assert EmbeddedLedger(path, clock=Clock()).genesis.registry == registry
+        found = EmbeddedLedger(path, clock=Clock()).state().registry
+        assert found is None if registry is None else found == Registry(registry)
+
+
+@pytest.mark.parametrize(
+    ("stake", "unbonding"), [(b'"0"', b"5"), (b"5", b"5"), (b'"5"', b"0"), (b'"5"', b'"5"')]
+)
+def test_an_unusable_registry_is_line_one(tmp_path: Path, stake: bytes, unbonding: bytes) -> None:
+    world = EmbeddedWorld(tmp_path, registry=RegistryTerms(Amount(7), 9))
+    good = b'{"stake":"7","unbonding":9}'
+    bad = b'{"stake":' + stake + b',"unbonding":' + unbonding + b"}"
+    data = world.path.read_bytes()
+    assert good in data
+    for other in (bad, b"null", b"{}"):
+        world.path.write_bytes(data.replace(good, other))
+        with pytest.raises(JournalBroken) as broken:
+            EmbeddedLedger(world.path, clock=world.clock)
+        assert (broken.value.line, broken.value.check) == (1, "genesis")
 
 
 def test_chain_ids_stay_clear_of_real_chains_and_of_what_json_rounds() -> None:
@@ -79,6 +114,9 @@ def test_everybody_may_read_it(tmp_path: Path) -> None:
         {"sequencer": b"short"},
         {"nonce": b"short"},
         {"sandbox": True, "play_money": 2**96},
+        {"registry": RegistryTerms(Amount(0), 5)},
+        {"registry": RegistryTerms(Amount(5), 0)},
+        {"registry": RegistryTerms(Amount(2**96), 5)},
         {"clock": Clock(-1)},
         {"clock": Clock(2**41)},
     ],

@@ -14,7 +14,7 @@ from danku.ledger.port import Ledger, Receipt
 from danku.protocol.actions import Action
 from danku.protocol.draw import challenge_id
 from danku.protocol.state import State
-from danku.protocol.terms import Terms
+from danku.protocol.terms import RegistryTerms, Terms
 from danku.protocol.types import BURN_ADDRESS, Amount
 from tests.protocol import simulator
 
@@ -60,7 +60,14 @@ class Clock:
 class EmbeddedWorld:
     """A journal with a treasurer, and a private folder beside it."""
 
-    def __init__(self, folder: Path, *, sandbox: bool = False, sequencer: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        sandbox: bool = False,
+        sequencer: str = "",
+        registry: RegistryTerms | None = None,
+    ) -> None:
         self.clock = Clock()
         self.path = folder / "ledger.jsonl"
         self.cache, self.heads = folder / "state.cache", folder / "heads.json"
@@ -72,6 +79,7 @@ class EmbeddedWorld:
             treasurer=key_of("treasurer").address,
             sequencer=self.sequencer.public_key if self.sequencer else None,
             clock=self.clock,
+            registry=registry,
             nonce=NONCE,
         )
         self.ledger = self.again()
@@ -139,6 +147,7 @@ class PortGame(simulator.Game):
             sum(map(self.ledger.balance, (*self.addresses, BURN_ADDRESS)))
             + sum(challenge.escrow for challenge in state.challenges.values())
             + sum(state.credits.values())
+            + (state.registry.staked if state.registry else 0)
         )
 
     def send(self, action: Action, sender: str, value: int | None = None) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NoReturn
 
-from danku.errors import DataError, Rejected, StorageError, VerificationFailed
+from danku.errors import DataError, Rejected, StorageError, UsageError, VerificationFailed
 
 AHEAD_SECONDS = 300
 """How far a line may be ahead of its reader's clock."""
@@ -64,6 +65,42 @@ class Rewritten(VerificationFailed):
             fix="ask the other participants for their copies and compare: danku ledger verify "
             "--head HASH; somebody took back what had been accepted",
         )
+
+
+_MERGE = (
+    "danku ledger merge joins both sides; danku ledger install-driver has git do it by itself "
+    "the next time"
+)
+
+
+class JournalConflicted(JournalBroken):
+    """Git could not merge the journal, and its marks of a conflict stand in it."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line, "bytes", "it is the mark of a conflict, left by git", _MERGE)
+
+
+class JournalUnmerged(VerificationFailed):
+    """Git holds two sides of the journal that are not joined yet; the file shows one at most."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} waits in git to be merged",
+            why="two clones appended at the same time; the file shows one side, or none",
+            fix=_MERGE,
+        )
+
+
+class ActionsDropped(VerificationFailed):
+    """Actions that this workspace knows stand in the journal no more, though they would fit."""
+
+
+class OtherLedger(DataError):
+    """A journal of another ledger, where one of this ledger is expected."""
+
+
+class NothingToMerge(UsageError):
+    """There is no second journal to merge."""
 
 
 class ClockBehind(DataError):

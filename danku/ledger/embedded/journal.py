@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from danku.ledger.embedded.errors import JournalBroken, JournalMissing
+from danku.ledger.embedded.conflict import is_marker
+from danku.ledger.embedded.errors import JournalBroken, JournalConflicted, JournalMissing
 from danku.ledger.embedded.files import PUBLIC_MODE, disk_errors, write_synced
 from danku.ledger.embedded.lines import LINE_BYTES
 from danku.storage.files import sync_folder
@@ -85,6 +86,7 @@ class Journal:
 
         Raises:
             JournalBroken: a line is too long to be one.
+            JournalConflicted: git left a conflict there.
             JournalMissing: there is no file.
             JournalUnavailable: it cannot be read.
         """
@@ -166,6 +168,8 @@ class Journal:
         self.count += 1
 
     def _bound(self, line: bytes) -> None:
+        if is_marker(line):
+            raise JournalConflicted(self.count + 1)
         if len(line) > LINE_BYTES:
             raise JournalBroken(
                 self.count + 1, "bytes", f"it is longer than {LINE_BYTES} bytes, as none can be"

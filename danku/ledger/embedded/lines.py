@@ -6,6 +6,7 @@ from danku.crypto.hashing import from_hex, to_hex
 from danku.crypto.signatures import PrivateKey, typed_data_digest, verify
 from danku.errors import DataError
 from danku.ledger.embedded.envelope import Count, SignatureHex, SignedAction, domain_of
+from danku.ledger.embedded.errors import refuse
 from danku.ledger.embedded.genesis import Identity, PublicKeyHex, Time
 from danku.protocol import records
 from danku.protocol.manifest import Record
@@ -58,6 +59,24 @@ def _signing_digest(identity: Identity, line: Line) -> bytes:
 def sequencer_signature(key: PrivateKey, identity: Identity, line: Line) -> str:
     """The sequencer's signature over sequence, previous line, time and signed action."""
     return to_hex(key.sign(_signing_digest(identity, line)))
+
+
+def sequenced(
+    line: Line, identity: Identity, sequencer: PublicKeyHex, key: PrivateKey | None
+) -> Line:
+    """The line with the signature of the ledger's sequencer, whose ``key`` has to be.
+
+    Raises:
+        Rejected: it is another's key, or none.
+    """
+    if key is None or to_hex(key.public_key) != sequencer:
+        refuse(
+            "NotSequencer",
+            f"the sequencer's key is {sequencer}, and it is not at hand",
+            "send the action to whoever runs this ledger",
+        )
+    signature = sequencer_signature(key, identity, line)
+    return Line(line.action, line.previous, line.sequence, line.time, signature)
 
 
 def sequencer_signature_holds(line: Line, identity: Identity, sequencer: PublicKeyHex) -> bool:

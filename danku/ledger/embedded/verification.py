@@ -20,7 +20,7 @@ from danku.ledger.embedded.files import disk_errors, locked
 from danku.ledger.embedded.genesis import Clock, Genesis, Identity, read_genesis
 from danku.ledger.embedded.journal import Journal
 from danku.ledger.embedded.ledger import system_clock
-from danku.ledger.embedded.replay import Replay
+from danku.ledger.embedded.replay import Replay, Step
 from danku.protocol.actions import kind_of
 from danku.protocol.state import State
 from danku.protocol.types import Digest
@@ -90,8 +90,10 @@ def verify_journal(
     head: Digest | None = None,
     clock: Clock = system_clock,
     progress: Callable[[int, int], None] | None = None,
+    observe: Callable[[Step], None] | None = None,
 ) -> JournalReport:
-    """Replay a whole journal; ``progress`` is told bytes done and bytes in all, now and then.
+    """Replay a whole journal; ``progress`` is told bytes done and bytes in all, now and then,
+    and ``observe`` of every checked line.
 
     Stricter than reading: bytes behind the last newline fail here, since a public record with
     anything added to it is not the one that was noted.
@@ -113,6 +115,8 @@ def verify_journal(
             continue
         step = replay.read(raw, now=now)
         kinds[kind_of(step.line.action.action)] += 1
+        if observe:
+            observe(step)
         if progress and step.line.sequence % _PROGRESS_LINES == 0:
             progress(journal.offset, total)
     if replay is None:
