@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak conformance clean
+.PHONY: help setup demo test lint bench soak accuracy conformance emulate simulate clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -43,8 +43,18 @@ bench: $(STAMP) ## measure speed and size
 soak: $(STAMP) ## run the long tests
 	$(BIN)/python -m pytest -m soak tests/
 
-conformance: $(STAMP) ## run the ONNX project's own tests; writes docs/conformance.md
+accuracy: $(STAMP) ## measure the mathematical functions; writes docs/accuracy.md
+	$(BIN)/python -m tests.evaluation.kernels.accuracy
+
+conformance: $(STAMP) ## run ONNX's own tests and compare models; writes docs/conformance.md, oracles.md
 	$(BIN)/python tests/conformance/backend_suite.py
+	$(BIN)/python -m tests.conformance.model_oracles
+
+emulate: $(STAMP) ## compare results on emulated processors and with other versions of libraries
+	$(BIN)/python -m tests.emulation
+
+simulate: $(STAMP) ## play thousands of challenges with staked validators; writes docs/simulation.md
+	$(BIN)/python tests/simulation/simulate.py
 
 clean: ## remove .venv, caches and builds
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -17,6 +17,7 @@ from danku.cli import (
     keys,
     learn,
     ledger,
+    merging,
     model,
     status,
     validator,
@@ -58,6 +59,7 @@ def root(
 
 for group in (workspace, status, competition):
     group.register(app)
+merging.register(ledger.app)
 for group in (keys, challenge, data, model, validator, learn, ledger):
     app.add_typer(group.app)
 

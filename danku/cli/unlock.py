@@ -38,6 +38,12 @@ def _from_environment() -> PrivateKey | None:
     from danku.crypto.signatures import PrivateKey
 
     text = os.environ.get("DANKU_PRIVATE_KEY")
+    if text is not None and not text.strip():
+        raise NoKey(
+            "DANKU_PRIVATE_KEY is set, and it is empty",
+            why="a CI secret that is not defined, or not given to this run, arrives like this",
+            fix="define the secret DANKU_PRIVATE_KEY in the CI system's settings",
+        )
     return PrivateKey.from_hex(text.strip()) if text else None
 
 

@@ -28,9 +28,16 @@ def _name(commitment: Digest) -> str:
     return f"seed-{commitment}.json"
 
 
-def keep_secret(workspace: Workspace, challenge: Digest, contributor: Address) -> Digest:
-    """The commitment to a fresh secret that is on the disk before this returns."""
-    secret = random_secret()
+def derived_secret(key: PrivateKey, challenge: Digest) -> bytes:
+    """A contributor's secret: it follows from its key, so that an empty disk can open it."""
+    return key.derive("seed secret", from_hex(challenge))
+
+
+def keep_secret(
+    workspace: Workspace, challenge: Digest, contributor: Address, secret: bytes | None = None
+) -> Digest:
+    """The commitment to a secret, fresh unless given, that is on the disk before this returns."""
+    secret = random_secret() if secret is None else secret
     commitment = to_hex(seed_commitment(from_hex(challenge), contributor, secret))
     workspace.vault.keep_record(challenge, _name(commitment), SeedSecret(to_hex(secret)))
     return commitment
@@ -54,7 +61,8 @@ def contribute(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> R
     """
     value = workspace.challenge(challenge_id).terms.reward.contribution_deposit
     workspace.precheck(key, Contribute(challenge_id, ZERO_DIGEST), value)
-    commitment = keep_secret(workspace, challenge_id, key.address)
+    secret = derived_secret(key, challenge_id)
+    commitment = keep_secret(workspace, challenge_id, key.address, secret)
     return workspace.send(key, Contribute(challenge_id, commitment), value)
 
 
@@ -68,6 +76,10 @@ def open_seed(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> Re
     commitment = committed_by(workspace.challenge(challenge_id), key.address)
     if commitment is None:
         refuse("NotContributor", f"{key.address} committed to no part of this seed")
+    derived = derived_secret(key, challenge_id)
+    expected = seed_commitment(from_hex(challenge_id), key.address, derived)
+    if to_hex(expected) == commitment:
+        return workspace.send(key, OpenSeed(challenge_id, to_hex(derived)))
     purpose = "the secret that opens a seed commitment; without it the deposit or bond is lost"
     kept = workspace.vault.read_record(challenge_id, _name(commitment), SeedSecret, purpose)
     return workspace.send(key, OpenSeed(challenge_id, kept.secret))

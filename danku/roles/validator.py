@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from danku.crypto.commitments import random_secret, vote_commitment
+from danku.crypto.commitments import vote_commitment
 from danku.crypto.hashing import from_hex, keccak, to_hex
 from danku.errors import DataError
 from danku.protocol.actions import OUTCOMES, Ballot, OpenVote, Vote
+from danku.protocol.committee import round_due
 from danku.protocol.errors import refuse
-from danku.protocol.finality import round_due
 from danku.protocol.manifest import Record
 from danku.protocol.types import ZERO_DIGEST, Digest
 from danku.roles.assessment import Assessment
@@ -55,7 +55,23 @@ def cast_vote(
     """
     precheck_vote(workspace, key, challenge_id)
     number = round_due(workspace.challenge(challenge_id), workspace.ledger.time())
-    ballot, salt = assessment.ballot, random_secret()
+    commitment = _seal(workspace, key, challenge_id, number, assessment)
+    return workspace.send(key, Vote(challenge_id, commitment))
+
+
+def _seal(
+    workspace: Workspace,
+    key: PrivateKey,
+    challenge_id: Digest,
+    number: int,
+    assessment: Assessment,
+) -> Digest:
+    """Keep what opens a vote; the commitment to it.
+
+    The salt follows from the key, so that a CI run on an empty disk can open what another voted.
+    """
+    ballot = assessment.ballot
+    salt = key.derive("vote salt", from_hex(challenge_id), bytes([number]))
     commitment = to_hex(
         vote_commitment(
             from_hex(challenge_id),
@@ -73,7 +89,46 @@ def cast_vote(
     vault = workspace.vault
     vault.keep(challenge_id, _result_name(commitment), assessment.data)
     vault.keep_record(challenge_id, _name(commitment), SealedVote(ballot, to_hex(salt)))
-    return workspace.send(key, Vote(challenge_id, commitment))
+    return commitment
+
+
+def committed_vote(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> Digest:
+    """The commitment of a key's vote in the round that is due.
+
+    Raises:
+        Rejected: NotVoted.
+    """
+    challenge = workspace.challenge(challenge_id)
+    number = round_due(challenge, workspace.ledger.time())
+    votes = challenge.rounds[number].votes if number in challenge.rounds else {}
+    if key.address not in votes:
+        refuse("NotVoted", f"{key.address} committed to no vote in round {number}")
+    return votes[key.address].commitment
+
+
+def holds_vote(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> bool:
+    """Whether the private folder has what opens the vote in the round that is due."""
+    commitment = committed_vote(workspace, key, challenge_id)
+    folder = workspace.vault.folder(challenge_id)
+    return all((folder / name(commitment)).is_file() for name in (_name, _result_name))
+
+
+def recover_vote(
+    workspace: Workspace, key: PrivateKey, challenge_id: Digest, assessment: Assessment
+) -> None:
+    """Make again what opens a vote that was committed on another machine.
+
+    Raises:
+        DataError: evaluating again does not lead to the vote that was committed.
+    """
+    commitment = committed_vote(workspace, key, challenge_id)
+    number = round_due(workspace.challenge(challenge_id), workspace.ledger.time())
+    if _seal(workspace, key, challenge_id, number, assessment) != commitment:
+        raise DataError(
+            "evaluating again does not lead to the vote that was committed",
+            why="data or models came or went since, or another machine voted something else",
+            fix="open it where it was made, with the private folder that is there",
+        )
 
 
 def open_vote(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> Receipt:
@@ -84,12 +139,7 @@ def open_vote(workspace: Workspace, key: PrivateKey, challenge_id: Digest) -> Re
         DataError: it holds another result.
         Rejected: by a rule of `open_vote`; then nothing was published.
     """
-    challenge = workspace.challenge(challenge_id)
-    number = round_due(challenge, workspace.ledger.time())
-    votes = challenge.rounds[number].votes if number in challenge.rounds else {}
-    if key.address not in votes:
-        refuse("NotVoted", f"{key.address} committed to no vote in round {number}")
-    commitment = votes[key.address].commitment
+    commitment = committed_vote(workspace, key, challenge_id)
     vault = workspace.vault
     purpose = "the ballot and salt that open a vote"
     sealed = vault.read_record(challenge_id, _name(commitment), SealedVote, purpose)

@@ -148,7 +148,7 @@ def write_challenge(folder: Path, **changes: str) -> Path:
 
 
 def _made(danku: Danku) -> None:
-    danku("init", ".", "--sandbox", "--play-money", "100000")
+    danku("init", ".", "--sandbox", "--play-money", "100000", "--stake", "1000")
     write_challenge(danku.folder)
     (danku.folder / "alice.onnx").write_bytes(model(0.0))
     (danku.folder / "bob.onnx").write_bytes(model(2.0))

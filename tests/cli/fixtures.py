@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from danku.crypto import keystore
+from danku.evaluation.frames import Isolation
 from tests.cli.driver import Danku, stages
 from tests.roles.arena import InProcess
 
@@ -41,7 +42,7 @@ def empty(tmp_path: Path) -> Danku:
 class Worker(InProcess):
     """The worker's part that commands use, without a process."""
 
-    isolated = True
+    isolation = Isolation(no_network=True, confined=True)
 
     def start(self) -> None:
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -55,6 +56,8 @@ SCENES = (
     Scene("decided", "bob", f"challenge finalize {NAME}"),
     Scene("created", "vera", "validator run"),
     Scene("created", "vera", "validator status"),
+    Scene("created", "vera", "validator join --seats 2 --yes"),
+    Scene("created", "vera", "validator list"),
     Scene("seeded", "vera", f"status {NAME}"),
     Scene("opening", "alice", f"advance {NAME}"),
     Scene("submitted", "alice", f"data pull {NAME} --to train.npz"),
@@ -77,15 +80,19 @@ SCENES = (
     Scene("final", "alice", "ledger verify"),
     Scene("final", "alice", "ledger export --to copy.jsonl"),
     Scene("final", "alice", "ledger advance-time 2h"),
+    Scene("final", "alice", "ledger merge challenges/ledger.jsonl"),
 )
 NEEDING_MORE = {
     ("keys", "show"),
     ("keys", "export"),
     ("keys", "unseal"),
+    ("validator", "leave"),
     ("challenge", "draw"),
     ("challenge", "reveal-train"),
     ("ledger", "import"),
     ("ledger", "grant"),
+    ("ledger", "install-driver"),
+    ("ledger", "merge-driver"),
 }
 """Played below, after what has to come before them."""
 
@@ -165,6 +172,28 @@ def test_a_longer_journal_is_imported(at: At) -> None:
         run = behind.try_("ledger", "import", journal, *more)
         assert run.code == 0, run.err
         assert behind("ledger", "show")["head"] == ahead("ledger", "show")["head"]
+
+
+def test_git_merges_two_journals_in_its_own_files(at: At) -> None:
+    danku = at("created")
+    subprocess.run(["git", "init", "-q"], cwd=danku.folder, check=True)
+    _check(*[danku.try_("ledger", "install-driver", *words) for words in ((), ("--json",))])
+    journal = danku.folder / "challenges" / "ledger.jsonl"
+    shared = journal.read_bytes()
+    danku.of("alice")("ledger", "advance-time", "1s")
+    for number, more in enumerate([(), ("--json",)]):
+        ours, theirs = danku.folder / f"ours {number}", danku.folder / f"theirs {number}"
+        ours.write_bytes(shared)
+        theirs.write_bytes(journal.read_bytes())
+        words = ("ledger", "merge-driver", "base", str(ours), str(theirs), str(journal))
+        run = danku.try_(*words, *more)
+        assert run.code == 0, run.err
+        assert ours.read_bytes() == journal.read_bytes()
+        if more:
+            assert run.json["kept"] == "their side" and not run.err
+        else:
+            assert not run.out, "git's own output is not mixed with it"
+            assert "their side stays" in run.err, "it has the newest line seen"
 
 
 FAMILIES = {

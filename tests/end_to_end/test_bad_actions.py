@@ -41,7 +41,7 @@ ACTIONS = (
     ("submitted", "alice", f"model open {NAME}", 3, "Early"),
     ("opened", "organizer", f"challenge reveal-test {NAME}", 3, "Early"),
     ("opened", "alice", f"data pull {NAME} --part test", 3, "Early"),
-    ("revealed", "vera", "validator run", 4, "NotYet"),
+    ("revealed", "vera", f"advance {NAME}", 4, "NotYet"),
     ("submitted", "bob", f"challenge finalize {NAME}", 3, "Early"),
     ("voted", "alice", "claim", 4, "NotYet"),
     # After it was done.
@@ -80,7 +80,7 @@ LATE = (
     ("train", "submit", "alice", f"model submit {NAME} alice.onnx", 3, "Late"),
     ("opening", "open", "alice", f"model open {NAME}", 3, "Late"),
     ("revealing", "reveal_test", "organizer", f"challenge reveal-test {NAME}", 3, "Late"),
-    ("voting", "vote", "vera", "validator run", 4, "NotYet"),
+    ("voting", "vote", "vera", f"advance {NAME}", 4, "NotYet"),
 )
 
 

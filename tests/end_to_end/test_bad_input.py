@@ -203,9 +203,9 @@ def _external() -> onnx.ModelProto:
 
 _first = helper.make_node("ArgMax", ["x"], ["y"], axis=1, keepdims=0)
 MODELS: dict[str, tuple[Callable[[], onnx.ModelProto | bytes], str]] = {
-    "not ONNX": (lambda: b"PK\x03\x04 no model", "not allowed"),
+    "not ONNX": (lambda: b"PK\x03\x04 no model", "not an ONNX model"),
     "nothing": (lambda: b"", "not an ONNX model"),
-    "text": (lambda: b"import torch", "not allowed"),
+    "text": (lambda: b"import torch", "not an ONNX model"),
     "cut short": (lambda: model(0.0)[:-20], "not an ONNX model"),
     "with external data": (_external, "external"),
     "of doubles": (lambda: _onnx([_first], kind=TensorProto.DOUBLE), "float64"),

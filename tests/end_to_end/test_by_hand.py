@@ -60,8 +60,9 @@ def together(players: list[Player], *words: str) -> list[str]:
     ended = [(process, *process.communicate(timeout=180)) for process in started]
     assert all(process.returncode == 0 for process, _, _ in ended), ended
     said = [json.loads(out) for _, out, _ in ended]
-    lists = [item["done"] if words[0] == "advance" else item[0]["done"] for item in said]
-    return sorted(step for steps in lists for step in steps)
+    if words[0] == "advance":
+        return sorted(step for item in said for step in item["done"])
+    return sorted(step for item in said for visit in item["done"] for step in visit["steps"])
 
 
 def test_a_competition_by_hand(

@@ -22,6 +22,7 @@ from danku.protocol.actions import Action, Convene, Draw, Finalize
 from danku.protocol.manifest import Manifest
 from danku.protocol.result import Result
 from danku.protocol.state import Challenge
+from danku.protocol.terms import RegistryTerms
 from danku.protocol.types import BURN_ADDRESS, Digest
 from danku.roles import organizer, seeds, submitter, validator
 from danku.roles.assessment import Assessment, assess, ballot_of, payouts_of
@@ -179,6 +180,8 @@ def edited(text: str, changes: Mapping[str, str]) -> str:
 class Arena:
     """Players with a workspace each around one public folder; honest unless told otherwise."""
 
+    registry: RegistryTerms | None = None
+
     def __init__(self, root: Path, **changes: str) -> None:
         self.root = root
         self.clock = Clock()
@@ -191,6 +194,7 @@ class Arena:
             treasurer=None,
             sequencer=None,
             clock=self.clock,
+            registry=self.registry,
         )
         self.players = {name: self.join(name) for name in PEOPLE}
         self.changes = changes
@@ -245,10 +249,14 @@ class Arena:
     def draft(self) -> organizer.Draft:
         """The challenge as the organizer writes it."""
         write_data(self.host.root / "private" / "data.csv")
-        panel = ", ".join(f'"{key_of(name).address}"' for name in VALIDATORS)
         file = self.host.root / "challenges" / "challenge.toml"
-        file.write_text(edited(TOML, {"addresses": f"[{panel}]", **self.changes}), "utf-8")
+        file.write_text(self.text(), "utf-8")
         return organizer.read_draft(file)
+
+    def text(self) -> str:
+        """The organizer's challenge.toml."""
+        panel = ", ".join(f'"{key_of(name).address}"' for name in VALIDATORS)
+        return edited(TOML, {"addresses": f"[{panel}]", **self.changes})
 
     def create(self) -> None:
         self.identity = organizer.create(*self[ORGANIZER], self.draft()).id

@@ -14,7 +14,7 @@ from danku.protocol.result import result_digest
 from danku.roles import organizer
 from danku.roles.board import Board, Line, board, decimal
 from tests.demo.played import Played
-from tests.roles.arena import ORGANIZER, Arena, concluded, key_of, model
+from tests.roles.arena import ORGANIZER, VALIDATORS, Arena, concluded, key_of, model
 from tests.roles.conftest import ArenaAt
 
 
@@ -137,3 +137,18 @@ def test_scores_are_shown_in_full(units: int) -> None:
     text = decimal(units)
     assert Decimal(text) == Decimal(units).scaleb(-9)
     assert len(text.split(".")[1]) == 9
+
+
+def test_who_judged_and_how_is_on_the_board(stages: ArenaAt) -> None:
+    names = [key_of(name).address for name in VALIDATORS]
+    for step, said in (
+        ("reveal_test", []),
+        ("convene", ["none"] * 3),
+        ("vote", ["committed"] * 3),
+        ("open_votes", ["opened"] * 3),
+        ("finalize", ["majority"] * 3),
+    ):
+        found = shown(stages(step)).committee
+        assert [seated.vote for seated in found] == said
+        assert [seated.owner for seated in found] == names[: len(said)]
+        assert all((seated.round, seated.seat, seated.lost) == (1, None, 0) for seated in found)

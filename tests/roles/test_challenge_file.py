@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from danku.errors import DankuError, DataError
-from danku.protocol.terms import Schedule
+from danku.errors import DankuError, DataError, Rejected
+from danku.protocol.terms import Schedule, SeatsPanel
 from danku.roles.challenge_file import (
     ChallengeFileBroken,
     evaluation_of,
@@ -24,6 +24,7 @@ from danku.roles.challenge_file import (
     reward_of,
     schedule_of,
 )
+from danku.roles.lint import lint
 from danku.roles.organizer import read_draft
 from danku.roles.playable import Unplayable
 from tests.roles.arena import TOML, edited, write_data
@@ -314,3 +315,68 @@ def test_no_file_raises_anything_but_a_named_error(
         schedule_of(file)
     except DankuError as error:
         assert error.fix
+
+
+def of_seats(*lines: str) -> str:
+    """The file with a panel drawn from staked seats."""
+    kept = [line for line in COMPLETE.splitlines() if not line.startswith(("panel", "addresses"))]
+    return "\n".join([*kept, 'panel = "seats"', *lines]) + "\n"
+
+
+def test_a_panel_of_seats(path: Path) -> None:
+    path.write_text(of_seats("seats = 7"))
+    assert read_draft(path).terms.panel == SeatsPanel(7, 3_000, 500)
+    path.write_text(of_seats("seats = 16", "minority_share = 5000", "silence_share = 1"))
+    assert read_draft(path).terms.panel == SeatsPanel(16, 5_000, 1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "named"),
+    [
+        ((), "`seats`"),
+        (("seats = 17",), "$.seats"),
+        (("seats = -1",), "$.seats"),
+        (("seats = 7", "minority_share = 5001"), "$.minority_share"),
+        (("seats = 7", "minority_share = 0"), "$.minority_share"),
+        (("seats = 7", "silence_share = 0"), "$.silence_share"),
+        (("seats = 7", 'addresses = ["0x' + "11" * 20 + '"]'), "`addresses`"),
+        (("seats = 7.5",), "validators.seats"),
+        (("seat = 7",), "seat"),
+    ],
+)
+def test_a_malformed_panel_of_seats_is_named_by_its_key(
+    path: Path, lines: tuple[str, ...], named: str
+) -> None:
+    assert named in broken(path, of_seats(*lines)).what
+
+
+def test_seats_beside_a_named_panel_are_refused(path: Path) -> None:
+    assert "`seats`" in broken(path, COMPLETE + "seats = 3\n").what
+
+
+@pytest.mark.parametrize(
+    ("lines", "changes", "code"),
+    [
+        (("seats = 6",), {}, "small-committee"),
+        (("seats = 7", "silence_share = 601"), {}, "dear-silence"),
+        (("seats = 7",), {"submission_bond": "0"}, "free-committee-bias"),
+    ],
+)
+def test_lint_warns_of_what_seats_make_risky(
+    path: Path, lines: tuple[str, ...], changes: dict[str, str], code: str
+) -> None:
+    def codes(text: str) -> set[str]:
+        path.write_text(text)
+        return {finding.code for finding in lint(read_draft(path))}
+
+    new = {"small-committee", "dear-silence", "free-committee-bias", "small-panel"}
+    assert codes(edited(of_seats(*lines), changes)) & new == {code}
+    assert codes(of_seats("seats = 7", "silence_share = 600")) & new == set()
+    assert codes(COMPLETE) & new == {"small-panel"}
+
+
+def test_equal_shares_are_refused_by_the_rules(path: Path) -> None:
+    path.write_text(of_seats("seats = 7", "silence_share = 3000"))
+    with pytest.raises(Rejected) as refusal:
+        lint(read_draft(path))
+    assert refusal.value.rule == "BadTerms"

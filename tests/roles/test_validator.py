@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import pytest
 
 from danku.crypto.hashing import from_hex, keccak, to_hex
-from danku.errors import DankuError, Rejected
+from danku.errors import DankuError, DataError, Rejected
 from danku.protocol.records import decode
 from danku.protocol.result import Result
-from danku.roles import validator
+from danku.roles import seeds, validator
 from danku.roles.vault import PrivateMissing
 from danku.roles.workspace import Workspace
 from tests.roles.arena import VALIDATORS, Arena, key_of, reordered
@@ -195,3 +196,38 @@ def test_the_ballot_says_what_was_found(arena_at: ArenaAt) -> None:
     assert honest.ballot.payout_total == sum(amount for _, amount in honest.payouts) == 10_600
     assert all(arena.assess(name) == honest for name in VALIDATORS), "anybody finds the same"
     assert len(from_hex(honest.ballot.result)) == 32
+
+
+def test_a_vote_is_opened_from_an_empty_disk(arena_at: ArenaAt) -> None:
+    """What a CI run does: key and public record are all it has."""
+    arena = arena_at("vote")
+    arena.wait("vote")
+    workspace, key = arena["vera"]
+    shutil.rmtree(workspace.vault.folder(arena.identity))
+    assert not validator.holds_vote(workspace, key, arena.identity)
+    validator.recover_vote(workspace, key, arena.identity, arena.assess("vera"))
+    assert validator.holds_vote(workspace, key, arena.identity)
+    arena.open_votes("vera")
+    assert arena.challenge.rounds[1].votes[key.address].ballot == arena.assess().ballot
+
+
+def test_only_the_vote_that_was_committed_is_recovered(arena_at: ArenaAt) -> None:
+    arena = arena_at("vote")
+    arena.wait("vote")
+    workspace, key = arena["vera"]
+    shutil.rmtree(workspace.vault.folder(arena.identity))
+    with pytest.raises(DataError, match="does not lead to the vote"):
+        validator.recover_vote(
+            workspace, key, arena.identity, reordered(arena, arena.assess("vera"))
+        )
+    assert not validator.holds_vote(workspace, key, arena.identity)
+
+
+def test_a_seed_secret_is_opened_from_an_empty_disk(arena_at: ArenaAt) -> None:
+    arena = arena_at("contribute")
+    arena.wait("contribute")
+    workspace, key = arena["vera"]
+    shutil.rmtree(workspace.vault.folder(arena.identity))
+    seeds.open_seed(workspace, key, arena.identity)
+    opened = {item.contributor: item.secret for item in arena.challenge.contributions}
+    assert opened[key.address]
