@@ -27,14 +27,7 @@ class Admitted:
         self.output = select_output(typed.types, graph.outputs, manifest.model, batching.rows)
         """Name of the output that is read."""
         plan, self.output_type = self._plan(batching.rows, typed)
-        runs = manifest.evaluation.batch // batching.rows
-        self.cost = Cost(
-            plan.multiply_accumulates * runs,
-            plan.elements * runs,
-            plan.peak_bytes,
-            len(graph.nodes),
-        )
-        refuse_above(self.cost, manifest.evaluation.limits)
+        self.cost = self._cost(plan, batching.rows)
         if not batching.padded:
             # NOTE: the last batch may be of any size; a model that cannot take a single row should
             # hear so when it is checked, not at the deadline.
@@ -58,7 +51,8 @@ class Admitted:
                 filling = np.zeros((self._batching.rows - rows, *batch.shape[1:]), batch.dtype)
                 batch = np.concatenate([batch, filling])
             plan, kind = self._plan(len(batch))
-            output = plan.run(np.ascontiguousarray(batch, self._manifest.model.dtype))[:rows]
+            # NOTE: a copy, so that no tensor made of it is taken for a part of all rows.
+            output = plan.run(np.array(batch, self._manifest.model.dtype, order="C"))[:rows]
             parts.append(read_output(kind, output, self._manifest.model))
         return np.concatenate(parts)
 
@@ -72,8 +66,16 @@ class Admitted:
         if rows not in self._plans:
             typed = typed or self._typed(rows)
             selected = select_output(typed.types, [self.output], self._manifest.model, rows)
-            self._plans[rows] = (typed.plan(selected), typed.types[selected])
+            plan = typed.plan(selected)
+            # NOTE: shapes may depend on the number of rows in any way; fewer may cost more.
+            refuse_above(self._cost(plan, rows), self._manifest.evaluation.limits)
+            self._plans[rows] = (plan, typed.types[selected])
         return self._plans[rows]
+
+    def _cost(self, plan: Plan, rows: int) -> Cost:
+        """Of a batch; a shorter one, or one that is padded, is one run."""
+        runs = self._manifest.evaluation.batch // rows if rows == self._batching.rows else 1
+        return plan.cost(len(self._graph.nodes), runs)
 
 
 def admit(model: bytes, manifest: Manifest) -> Admitted:

@@ -18,14 +18,22 @@ class Job(Record):
     memory_bytes: int
 
 
+class Isolation(Record):
+    """What the kernel let a worker give up."""
+
+    no_network: bool
+    """By a network namespace of its own, or by the filter of system calls."""
+    confined: bool
+    """Whether the filter holds: no new process, no signal to another one."""
+
+
 class Answer(Record):
     """What a worker says: ready after its self-test, then one answer a job."""
 
     status: Literal["ready", "scored", "rejected", "failed"]
     score: Score
     reason: str
-    isolated: bool
-    """Whether the worker has no network."""
+    isolation: Isolation
 
 
 class BrokenFrame(Exception):

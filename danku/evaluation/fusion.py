@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from danku.evaluation import round_trips
 from danku.evaluation.graph import Node
 from danku.evaluation.kernels.epilogue import Code, Operation
 from danku.evaluation.operators.normalization import batch_factor
@@ -91,6 +92,7 @@ _STEPS: dict[str, Callable[..., Operations | None]] = {
     "Div": _binary(Code.DIVIDE, commutes=False),
     "Max": _binary(Code.MAXIMUM),
     "Min": _binary(Code.MINIMUM),
+    round_trips.NAME: round_trips.operations,
 }
 
 

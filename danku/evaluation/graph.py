@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from danku.evaluation import profile, wire
 from danku.evaluation.initializers import element_type, read_string, read_tensor
@@ -13,6 +13,15 @@ from danku.evaluation.tensor import Array, DType
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
+
+
+Value = TypeVar("Value")
+
+CONVERT = (
+    "export the model again with a newer opset (target_opset= or opset_version=), "
+    "or convert it: onnx.version_converter.convert_version(model, {})"
+)
+"""What mends a model of an opset that is too old."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,16 @@ class Node:
 
     def __getitem__(self, attribute: str) -> Any:
         return self.attributes[attribute]
+
+    def derived(self, key: Any, make: Callable[[], Value]) -> Value:
+        """What ``make`` gives, at the first request for this key; of the attributes alone.
+
+        NOTE: attributes are not metered, so no run may take a time that grows with them.
+        """
+        if key not in self.memo:
+            self.memo[key] = make()
+        found: Value = self.memo[key]
+        return found
 
 
 @dataclass(frozen=True)
@@ -131,9 +150,16 @@ def _version(domain: str, opsets: Mapping[str, int]) -> int:
         raise ModelRejected(
             "version",
             f"opset {version} of {_spelled(domain)} is not {first} to {last}",
-            fix=f"export the model with an opset from {first} to {last}",
+            fix=_older(domain, last) if version > last else CONVERT.format(max(first, 9)),
         )
     return version
+
+
+def _older(domain: str, last: int) -> str:
+    return (
+        f"export the model again with opset {last} or older "
+        f"(target_opset={{'{domain}': {last}}} or opset_version=)"
+    )
 
 
 def _node(node: NodeProto, opsets: Mapping[str, int]) -> Node:

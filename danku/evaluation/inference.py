@@ -14,6 +14,9 @@ NUMBERS = "fiu"
 INTEGERS = "iu"
 ANYTHING = "fiubOn"
 
+PASS_WORK = 2**14
+"""Multiply-accumulates that a pass over the data is charged for itself, however few they are."""
+
 
 def refuse(node: Node, problem: str) -> ModelRejected:
     """A refusal that names the operator, which must be a registered one."""

@@ -17,7 +17,8 @@ class Cost:
 
     multiply_accumulates: int
     elements: int
-    """Read and written by all nodes, and `profile.NODE_OVERHEAD` for each input of each node."""
+    """Read and written by all nodes, a string counting as `profile.STRING_COST`, and
+    `profile.NODE_OVERHEAD` for each input of each node."""
     peak_bytes: int
     """All constants, and the tensors that live at the same time."""
     nodes: int
@@ -26,8 +27,12 @@ class Cost:
 
 def elements_moved(inputs: Sequence[TensorType | None], outputs: Sequence[TensorType]) -> int:
     """Elements that one node is charged; None is an absent input."""
-    moved = sum(tensor.elements for tensor in (*inputs, *outputs) if tensor is not None)
+    moved = sum(_elements(tensor) for tensor in (*inputs, *outputs) if tensor is not None)
     return moved + profile.NODE_OVERHEAD * max(1, len(inputs))
+
+
+def _elements(tensor: TensorType) -> int:
+    return tensor.elements * (profile.STRING_COST if tensor.dtype == profile.STRING else 1)
 
 
 def refuse_above(cost: Cost, limits: Limits) -> None:

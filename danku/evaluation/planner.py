@@ -12,7 +12,7 @@ from functools import cached_property
 
 from danku.evaluation.graph import Graph, Node
 from danku.evaluation.kernels.rejection import RuntimeRejection
-from danku.evaluation.metering import Cost, refuse_above
+from danku.evaluation.metering import Cost, elements_moved, refuse_above
 from danku.evaluation.prepared import Weights
 from danku.evaluation.program import ready
 from danku.evaluation.refusal import ModelRejected
@@ -35,6 +35,10 @@ class Plan:
     peak_bytes: int
     weights: Weights = field(default_factory=Weights, compare=False, repr=False)
     """Shared by the plans of a model."""
+
+    def cost(self, nodes: int, runs: int = 1) -> Cost:
+        """What so many runs cost of a model with so many nodes."""
+        return Cost(self.multiply_accumulates * runs, self.elements * runs, self.peak_bytes, nodes)
 
     @cached_property
     def _ready(self) -> list[Step]:
@@ -100,7 +104,7 @@ class TypedGraph:
         assert len(outputs) >= len(node.outputs), node.operator
         step = Step(node, operator, inputs, outputs)
         if all(kind.value is not None for kind in outputs):
-            self._resident += sum(kind.bytes for kind in outputs)
+            self._known(step)
         elif all(kind is None or kind.value is not None for kind in inputs):
             step = self._fold(step)
         else:
@@ -109,12 +113,22 @@ class TypedGraph:
             if name:
                 self.types[name] = kind
 
-    def _fold(self, step: Step) -> Step:
-        self._folded_work += step.work
-        self._folded_elements += step.elements
+    def _known(self, step: Step) -> None:
+        """What is known without running is charged too, if constants were read to know it."""
+        read = [kind for kind in step.inputs if kind is not None and kind.value is not None]
+        if read:
+            self._folded_elements += elements_moved(read, step.outputs)
+        self._charge(step)
+
+    def _charge(self, step: Step) -> None:
         self._resident += sum(kind.bytes for kind in step.outputs)
         cost = Cost(self._folded_work, self._folded_elements, self._resident, 0)
         refuse_above(cost, self._limits)
+
+    def _fold(self, step: Step) -> Step:
+        self._folded_work += step.work
+        self._folded_elements += step.elements
+        self._charge(step)
         try:
             results = step.compute([kind.value if kind else None for kind in step.inputs])
         except RuntimeRejection as rejection:

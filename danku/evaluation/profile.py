@@ -11,8 +11,21 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-OPSETS = {"": (9, 22), "ai.onnx.ml": (1, 4), "com.microsoft": (1, 1)}
-"""First and last admitted opset version of each admitted domain; "" is ai.onnx."""
+OPSETS = {"": (8, 28), "ai.onnx.ml": (1, 5), "com.microsoft": (1, 1)}
+"""First and last admitted opset version of each admitted domain; "" is ai.onnx.
+
+The last ones are those that onnx 1.23 released."""
+
+NEW_IN_9 = frozenset(
+    {
+        *("Acosh", "Asinh", "Atanh", "BatchNormalization", "Cast", "Compress", "Constant"),
+        *("ConstantOfShape", "Cosh", "Erf", "EyeLike", "Flatten", "Gemm", "Greater", "IsNaN"),
+        *("Less", "MatMul", "MaxUnpool", "MeanVarianceNormalization", "NonZero", "OneHot"),
+        *("PRelu", "Scan", "Scatter", "Shrink", "Sign", "Sinh", "TfIdfVectorizer", "Upsample"),
+        "Where",
+    }
+)
+"""Operators of ai.onnx that opset 9 changed or brought; in opset 8 the profile has all others."""
 
 IR_VERSIONS = (3, 14)
 
@@ -39,7 +52,10 @@ NODE_OVERHEAD = 4_096
 """Elements that an executed node is charged for each input, beyond those it reads and writes."""
 
 STRING_COST = 64
-"""Bytes that a string element is charged."""
+"""Bytes that a string element is charged, and how many elements of a number it counts as."""
+
+ELEMENT_COST = 4
+"""Bytes that any other element is charged at least: what is narrower is computed with in more."""
 
 STRING = np.dtype(object)
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -83,5 +99,7 @@ PACKED_BITS = {ELEMENT_TYPES[number]: 4 for number in (21, 22, 23)} | {
 REFUSED_ELEMENT_TYPES = {
     14: "complex64",
     15: "complex128",
+    27: "float6e2m3",
+    28: "float6e3m2",
 }
 """Names of the others, for the reason of a refusal."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from danku.evaluation import fusion
 from danku.evaluation.kernels.epilogue import Code
 from danku.evaluation.prepared import Weights
+from danku.evaluation.round_trips import merged
 from danku.evaluation.steps import Step
 
 
@@ -24,6 +25,7 @@ def ready(steps: Sequence[Step], output: str, weights: Weights) -> list[Step]:
         output: the tensor that is read in the end.
         weights: shared by the plans of a model.
     """
+    steps = merged(steps, output)
     program = _Program(steps, output)
     for step in steps:
         program.add(step, weights)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from danku.evaluation import operators, profile
-from danku.evaluation.graph import Node
+from danku.evaluation.graph import CONVERT, Node
 from danku.evaluation.prepared import Prepared, Weights
 from danku.evaluation.refusal import ModelRejected, quoted
 from danku.evaluation.tensor import Array, TensorType
@@ -116,6 +116,10 @@ def resolve(node: Node) -> tuple[Operator, Node]:
         ModelRejected: an unsupported operator or version, or a malformed node.
     """
     what = quoted(f"{node.domain}.{node.operator}" if node.domain else node.operator)
+    if node.domain == "" and node.version < 9 and node.operator in profile.NEW_IN_9:
+        raise ModelRejected(
+            "operator", f"unsupported operator {what} before opset 9", fix=CONVERT.format(9)
+        )
     for operator in catalogue().get((node.domain, node.operator), ()):
         if operator.opsets[0] <= node.version <= operator.opsets[1]:
             break

@@ -6,8 +6,8 @@ import os
 import sys
 from typing import IO
 
-from danku.evaluation import sandbox
-from danku.evaluation.frames import Answer, Job, read_frame, write_frame
+from danku.evaluation import sandbox, systemcalls
+from danku.evaluation.frames import Answer, Isolation, Job, read_frame, write_frame
 from danku.protocol import records
 from danku.protocol.manifest import Manifest
 from danku.protocol.types import Score
@@ -21,24 +21,26 @@ def main() -> None:
     Raises:
         ProfileBroken: this machine does not compute `exact/1`.
     """
-    isolated = sandbox.leave_network()
+    left = sandbox.leave_network()
+    confined = systemcalls.forbid()
     sandbox.limit_files()
+    isolation = Isolation(left or confined, confined)
     # NOTE: whatever a library prints must not end up between answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
-    # NOTE: numpy starts threads when it is imported, and a process with threads cannot unshare.
+    # NOTE: numpy may start threads when it is imported, and what is above is for a single one.
     import onnx  # noqa: F401 - so that no job waits for it
 
     from danku.evaluation import evaluate  # noqa: F401
     from danku.evaluation.kernels.selftest import self_test
 
     self_test()
-    _send(answers, Answer("ready", Score(0), "", isolated))
+    _send(answers, Answer("ready", Score(0), "", isolation))
     while (header := read_frame(sys.stdin.buffer)) is not None:
         job = records.decode(header, Job, "the job")
         manifest, model, data = (_required(sys.stdin.buffer) for _ in range(3))
-        _send(answers, _serve(job, manifest, model, data, isolated))
+        _send(answers, _serve(job, manifest, model, data, isolation))
 
 
 def _required(stream: IO[bytes]) -> bytes:
@@ -53,7 +55,7 @@ def _send(stream: IO[bytes], answer: Answer) -> None:
     stream.flush()
 
 
-def _serve(job: Job, manifest: bytes, model: bytes, data: bytes, isolated: bool) -> Answer:
+def _serve(job: Job, manifest: bytes, model: bytes, data: bytes, isolation: Isolation) -> Answer:
     from safetensors.numpy import load
 
     from danku.evaluation.evaluate import evaluate
@@ -65,5 +67,5 @@ def _serve(job: Job, manifest: bytes, model: bytes, data: bytes, isolated: bool)
         verdict = evaluate(model, rows["features"], rows["target"], terms)
     except Exception as error:  # NOTE: whatever it is, the validator hears of it and abstains
         reason = f"{type(error).__name__}: {error}"[:_REASON_CHARACTERS]
-        return Answer("failed", Score(0), reason, isolated)
-    return Answer(verdict.status, verdict.score, verdict.reason, isolated)
+        return Answer("failed", Score(0), reason, isolation)
+    return Answer(verdict.status, verdict.score, verdict.reason, isolation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from danku.evaluation.graph import GraphInput, read_graph
+from danku.evaluation.metering import refuse_above
 from danku.evaluation.planner import TypedGraph
 from danku.evaluation.refusal import ModelRejected, quoted
 from danku.evaluation.tensor import Array, TensorType, constant
@@ -37,6 +38,8 @@ class Session:
         bound = {each.name: _bound(each, shapes, fixed) for each in graph.inputs}
         typed = TypedGraph(graph, bound, limits)
         self._plans = {name: typed.plan(name) for name in graph.outputs}
+        for plan in self._plans.values():
+            refuse_above(plan.cost(len(graph.nodes)), limits)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs, in the model's order.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from danku.evaluation.metering import elements_moved
 from danku.evaluation.prepared import Prepared
 from danku.evaluation.registry import Operator
 from danku.evaluation.tensor import Array, TensorType
+
+_KEPT_ALIVE = 4
+"""A tensor is charged for itself alone, and may hold a buffer of at most so many times its size."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Step:
             if result.dtype != kind.dtype or result.shape != kind.shape:
                 found = f"{result.dtype} {list(result.shape)}"
                 raise AssertionError(f"{self.node.operator} gave {found}, not {kind}")
-        return results
+        return [_detached(result) for result in results]
 
     def _operate(self, arrays: Sequence[Array | None]) -> list[Array]:
         if not self.operator.native:
@@ -67,6 +71,14 @@ class Step:
             narrowed(np.asarray(result), kind.dtype)
             for result, kind in zip(results, self.outputs, strict=True)
         ]
+
+
+def _detached(result: Array) -> Array:
+    """The result, copied if it is a small part of a buffer that it would keep alive."""
+    owner: Any = result
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    return result.copy() if owner.nbytes > _KEPT_ALIVE * result.nbytes else result
 
 
 def with_releases(steps: Sequence[Step], kept: set[str]) -> list[Step]:

@@ -60,7 +60,9 @@ class TensorType:
     @property
     def bytes(self) -> int:
         """What the tensor is charged in memory, dimensions of zero counted as one."""
-        each = profile.STRING_COST if self.dtype == profile.STRING else self.dtype.itemsize
+        each = max(self.dtype.itemsize, profile.ELEMENT_COST)
+        if self.dtype == profile.STRING:
+            each = profile.STRING_COST
         return prod(max(size, 1) for size in self.shape) * each
 
     @property

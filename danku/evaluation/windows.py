@@ -9,6 +9,7 @@ from typing import Any
 from danku.evaluation import profile
 from danku.evaluation.graph import Node
 from danku.evaluation.inference import refuse
+from danku.evaluation.kernels.layout import Axis
 from danku.evaluation.registry import Attribute
 from danku.evaluation.tensor import TensorType
 
@@ -103,6 +104,39 @@ def windows(
             raise refuse(node, "a kernel larger than the input with its padding")
         result.append(Window(size, length, stride, dilation, before, after, outputs))
     return tuple(result)
+
+
+def weights_kernel(node: Node, data: TensorType, weights: TensorType) -> tuple[int, ...]:
+    """The spatial shape of a convolution's weights, checked against data and attributes."""
+    count = len(spatial(node, data))
+    if weights.rank != data.rank:
+        raise refuse(node, f"weights of rank {weights.rank}")
+    kernel = weights.shape[2:]
+    if node["kernel_shape"] is not None and listed(node, "kernel_shape", count, None, 0) != kernel:
+        raise refuse(node, "kernel_shape is not that of the weights")
+    if 0 in weights.shape:
+        raise refuse(node, "weights without elements")
+    if node["group"] < 1:
+        raise refuse(node, f"{node['group']} groups")
+    return kernel
+
+
+def require_channels(node: Node, channels: int, wanted: int, grouped: int) -> None:
+    """Raises ModelRejected unless the data has the channels wanted, and groups divide all."""
+    if channels != wanted or wanted % node["group"] != 0 or grouped % node["group"] != 0:
+        raise refuse(node, "channels that do not fit the weights and groups")
+
+
+def require_bias(node: Node, bias: TensorType | None, outputs: int) -> None:
+    """Raises ModelRejected if there is a bias, and not one for each output channel."""
+    if bias is not None and bias.shape != (outputs,):
+        raise refuse(node, "a bias that is not one for each channel")
+
+
+def convolution_axis(window: Window) -> Axis:
+    """What the kernels of a convolution ask of one of its axes."""
+    positions = (j * window.dilation - window.before for j in range(window.kernel))
+    return Axis(window.size, window.stride, tuple(positions), window.count)
 
 
 def _outputs(room: int, stride: int, ceiling: bool) -> int:

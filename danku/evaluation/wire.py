@@ -8,16 +8,16 @@ Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 from danku.evaluation import profile
+from danku.evaluation.messages import MESSAGES, Field
 from danku.evaluation.refusal import ModelRejected
 
-Kind = Literal["integer", "float", "double", "name", "text", "bytes", "message", "zero", "refused"]
-
 _VARINT, _EIGHT_BYTES, _DELIMITED, _FOUR_BYTES = 0, 1, 2, 5
+_FIXED_BYTES = {_EIGHT_BYTES: 8, _FOUR_BYTES: 4}
+_GRAPH = 7
+"""The number of a model's field that holds its graph."""
 _SCALAR_WIRE = {
     "integer": _VARINT,
     "zero": _VARINT,
@@ -32,133 +32,13 @@ _SCALAR_BYTES = {
     "double": rb"[\x00-\xff]{8}",
 }
 
-
-@dataclass(frozen=True)
-class Field:
-    """What one field number of one message type may hold."""
-
-    kind: Kind
-    repeated: bool = False
-    detail: str = ""
-    """The message type, or what a refused field is called."""
-
-
-def _message(name: str) -> Field:
-    return Field("message", detail=name)
-
-
-def _messages(name: str) -> Field:
-    return Field("message", repeated=True, detail=name)
-
-
-def _refused(what: str) -> Field:
-    return Field("refused", repeated=True, detail=what)
-
-
-_INTEGER, _FLOAT, _NAME, _TEXT, _BYTES = (
-    Field("integer"),
-    Field("float"),
-    Field("name"),
-    Field("text"),
-    Field("bytes"),
-)
-_INTEGERS, _NAMES = Field("integer", repeated=True), Field("name", repeated=True)
-_METADATA = _messages("Metadata")
-
-MESSAGES: dict[str, dict[int, Field]] = {
-    "Model": {
-        1: _INTEGER,  # ir_version
-        2: _TEXT,  # producer_name
-        3: _TEXT,  # producer_version
-        4: _TEXT,  # domain
-        5: _INTEGER,  # model_version
-        6: _TEXT,  # doc_string
-        7: _message("Graph"),
-        8: _messages("OperatorSet"),
-        14: _METADATA,
-        20: _refused("training information"),
-        25: _refused("local functions"),
-        26: _refused("device configurations"),
-    },
-    "OperatorSet": {1: _NAME, 2: _INTEGER},
-    "Metadata": {1: _TEXT, 2: _TEXT},
-    "Graph": {
-        1: _messages("Node"),
-        2: _NAME,
-        5: _messages("Tensor"),
-        10: _TEXT,  # doc_string
-        11: _messages("ValueInfo"),  # input
-        12: _messages("ValueInfo"),  # output
-        13: _messages("ValueInfo"),  # value_info
-        14: _refused("quantization annotations"),
-        15: _refused("sparse initializers"),
-        16: _METADATA,
-    },
-    "Node": {
-        1: _NAMES,  # input
-        2: _NAMES,  # output
-        3: _NAME,
-        4: _NAME,  # op_type
-        5: _messages("Attribute"),
-        6: _TEXT,  # doc_string
-        7: _NAME,  # domain
-        8: _NAME,  # overload
-        9: _METADATA,
-        10: _refused("device configurations"),
-    },
-    "Attribute": {
-        1: _NAME,
-        2: _FLOAT,
-        3: _INTEGER,
-        4: _BYTES,
-        5: _message("Tensor"),
-        6: _refused("control flow"),  # g
-        7: Field("float", repeated=True),
-        8: _INTEGERS,
-        9: Field("bytes", repeated=True),
-        10: _refused("lists of tensors"),
-        11: _refused("control flow"),  # graphs
-        13: _TEXT,  # doc_string
-        14: _refused("type attributes"),
-        15: _refused("type attributes"),
-        20: _INTEGER,  # type
-        21: _refused("attribute references"),
-        22: _refused("sparse tensors"),
-        23: _refused("sparse tensors"),
-    },
-    "Tensor": {
-        1: _INTEGERS,  # dims
-        2: _INTEGER,  # data_type
-        3: _refused("tensor segments"),
-        4: Field("float", repeated=True),
-        5: _INTEGERS,  # int32_data
-        6: Field("bytes", repeated=True),  # string_data
-        7: _INTEGERS,  # int64_data
-        8: _NAME,
-        9: _BYTES,  # raw_data
-        10: Field("double", repeated=True),
-        11: _INTEGERS,  # uint64_data
-        12: _TEXT,  # doc_string
-        13: _refused("external data"),
-        14: Field("zero", detail="external data"),  # data_location
-        16: _METADATA,
-    },
-    "ValueInfo": {1: _NAME, 2: _message("Type"), 3: _TEXT, 4: _METADATA},
-    "Type": {
-        1: _message("TensorType"),
-        4: _message("SequenceType"),
-        5: _message("MapType"),
-        6: _TEXT,  # denotation
-        7: _refused("opaque types"),
-        8: _refused("sparse tensors"),
-        9: _refused("optional types"),
-    },
-    "TensorType": {1: _INTEGER, 2: _message("Shape")},
-    "SequenceType": {1: _message("Type")},
-    "MapType": {1: _INTEGER, 2: _message("Type")},
-    "Shape": {1: _messages("Dimension")},
-    "Dimension": {1: _INTEGER, 2: _NAME, 3: _TEXT},
+_REMEDIES = {
+    "control flow": "export it without Loop, Scan and If; k-nearest neighbours of scikit-learn: "
+    'convert_sklearn(..., options={id(model): {"optim": "cdist"}})',
+    "external data": "store the weights in the file itself: onnx.save(onnx.load(file), file)",
+    "local functions": "export it with the functions expanded: onnx.inliner.inline_local_functions",
 }
+"""What the author of a model can do about what is refused."""
 
 
 def scan(model: bytes) -> None:
@@ -167,6 +47,7 @@ def scan(model: bytes) -> None:
     Raises:
         ModelRejected: malformed bytes, too deep, too many fields, or a field that is not listed.
     """
+    _Scan(model).outline()
     _Scan(model).message("Model", 0, len(model), 1)
 
 
@@ -195,14 +76,38 @@ class _Scan:
         self.data = data
         self.fields = 0
 
+    def outline(self) -> None:
+        """Check that the whole is a protobuf message with a graph in it, whatever else it holds."""
+        position, end = 0, len(self.data)
+        graph = False
+        while position < end:
+            self.count()
+            key, position = self.varint(position, end)
+            number, wire = key >> 3, key & 7
+            graph |= (number, wire) == (_GRAPH, _DELIMITED)
+            if wire == _VARINT:
+                _, position = self.varint(position, end)
+            elif wire == _DELIMITED:
+                length, position = self.varint(position, end)
+                position = self.skip(position, length, end)
+            elif wire in _FIXED_BYTES:
+                position = self.skip(position, _FIXED_BYTES[wire], end)
+            else:
+                raise not_onnx()
+        if not graph:
+            raise not_onnx()
+
+    def count(self) -> None:
+        self.fields += 1
+        if self.fields > profile.MESSAGE_FIELDS:
+            raise ModelRejected("wire", "too many protobuf fields")
+
     def message(self, name: str, start: int, end: int, depth: int) -> None:
         if depth > profile.MESSAGE_DEPTH:
             raise ModelRejected("wire", "messages are nested too deeply")
         allowed, seen, position = MESSAGES[name], set(), start
         while position < end:
-            self.fields += 1
-            if self.fields > profile.MESSAGE_FIELDS:
-                raise ModelRejected("wire", "too many protobuf fields")
+            self.count()
             begin = position
             key, position = self.varint(position, end)
             number, wire = key >> 3, key & 7
@@ -212,7 +117,9 @@ class _Scan:
                     raise not_onnx()
                 raise ModelRejected("wire", f"field {number} of {name} is not allowed")
             if field.kind == "refused":
-                raise ModelRejected("wire", f"{field.detail} not allowed")
+                raise ModelRejected(
+                    "wire", f"{field.detail} not allowed", fix=_REMEDIES.get(field.detail, "")
+                )
             if not field.repeated and number in seen:
                 raise ModelRejected("wire", f"field {number} of {name} occurs twice")
             seen.add(number)

@@ -24,6 +24,7 @@ from danku.evaluation.frames import (
     ANSWER_BYTES,
     Answer,
     BrokenFrame,
+    Isolation,
     Job,
     read_frame,
     write_frame,
@@ -36,10 +37,15 @@ if TYPE_CHECKING:
     from danku.evaluation.tensor import Array
 
 SECONDS = 600
-MEMORY_BYTES = 4 * 2**30
+MEMORY_FACTOR = 10
+"""Kernels compute in wider types than they are given, and take at most so many times the peak bytes
+that a model is charged."""
+MEMORY_BYTES = 6 * 2**30
+"""For the default limits: so many times their peak bytes, and the rest for what is not metered."""
 START_SECONDS = 300
 """For imports and the self-test; the very first start also compiles kernels."""
 
+_VERDICTS = ("scored", "rejected")
 _EXIT_SECONDS = 5
 _COMPLAINT_CHARACTERS = 500
 
@@ -67,8 +73,8 @@ class Worker:
         """Wall-clock and processor time for one model."""
         self.memory_bytes = memory_bytes
         """Address space for one model, beyond what Python and the kernels take."""
-        self.isolated: bool | None = None
-        """Whether the worker has no network; None until it has started."""
+        self.isolation: Isolation | None = None
+        """What the kernel let the worker give up; None until it has started."""
         self._process: subprocess.Popen[bytes] | None = None
         self._complaints: IO[bytes] | None = None
 
@@ -102,7 +108,7 @@ class Worker:
             env=_environment(),
             start_new_session=True,
         )
-        self.isolated = self._exchange([], START_SECONDS).isolated
+        self.isolation = self._exchange([], START_SECONDS, ("ready",)).isolation
 
     def evaluate(self, model: bytes, features: Array, target: Array, manifest: Manifest) -> Verdict:
         """`danku.evaluation.evaluate.evaluate`, in the worker.
@@ -118,15 +124,16 @@ class Worker:
         fresh = self._process is None or self._process.poll() is not None
         self.start()
         try:
-            answer = self._exchange(frames, self.seconds)
+            answer = self._exchange(frames, self.seconds, _VERDICTS)
         except WorkerDied:
             if fresh:
                 raise
             # NOTE: an earlier model may have left the process in a bad state.
             self.start()
-            answer = self._exchange(frames, self.seconds)
-        assert answer.status in ("scored", "rejected")
-        return Verdict(answer.status, answer.score, answer.reason)
+            answer = self._exchange(frames, self.seconds, _VERDICTS)
+        return Verdict(
+            "scored" if answer.status == "scored" else "rejected", answer.score, answer.reason
+        )
 
     def close(self) -> None:
         """End the process and everything that it started."""
@@ -142,7 +149,7 @@ class Worker:
             self._complaints.close()
             self._complaints = None
 
-    def _exchange(self, frames: Sequence[bytes], seconds: float) -> Answer:
+    def _exchange(self, frames: Sequence[bytes], seconds: float, expected: Sequence[str]) -> Answer:
         """Send a job and wait for its answer; whatever goes wrong ends the process."""
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
@@ -162,9 +169,10 @@ class Worker:
             timer.cancel()
         if answer is None:
             raise self._death(seconds, timed_out=timed_out.is_set())
-        if answer.status == "failed":
+        if answer.status not in expected:
             self.close()
-            raise WorkerFailed(f"the worker met an error: {answer.reason}", fix="abstain")
+            problem = answer.reason if answer.status == "failed" else f"it says {answer.status}"
+            raise WorkerFailed(f"the worker met an error: {problem}", fix="abstain")
         return answer
 
     def _death(self, seconds: float, *, timed_out: bool) -> WorkerFailed:
@@ -173,8 +181,7 @@ class Worker:
             self._process.wait(_EXIT_SECONDS)
         self._kill()
         code = self._process.wait()
-        self._complaints.seek(0)
-        said = self._complaints.read().decode("utf-8", "replace").strip()
+        said = _end_of(self._complaints)
         self.close()
         if timed_out:
             return WorkerTimedOut(
@@ -182,9 +189,8 @@ class Worker:
                 why="its time limit protects this machine and says nothing about the model",
                 fix="abstain, or allow more time",
             )
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
-        why = said[-_COMPLAINT_CHARACTERS:]
-        return WorkerDied(f"the worker ended {how}", why=why, fix="abstain")
+        how = f"by {_signal_name(-code)}" if code < 0 else f"with code {code}"
+        return WorkerDied(f"the worker ended {how}", why=said, fix="abstain")
 
     def _strike(self, timed_out: Event) -> None:
         timed_out.set()
@@ -194,6 +200,20 @@ class Worker:
         if self._process is not None and self._process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _end_of(stream: IO[bytes]) -> str:
+    """The last of what was written, which may be very much."""
+    length = stream.seek(0, os.SEEK_END)
+    stream.seek(max(length - 4 * _COMPLAINT_CHARACTERS, 0))
+    said = stream.read(4 * _COMPLAINT_CHARACTERS).decode("utf-8", "replace")
+    return said.strip()[-_COMPLAINT_CHARACTERS:]
+
+
+def _signal_name(number: int) -> str:
+    """NOTE: not every number has a name."""
+    names = {each.value: each.name for each in signal.Signals}
+    return names.get(number, f"signal {number}")
 
 
 def _environment() -> dict[str, str]:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from skl2onnx import to_onnx
@@ -26,6 +27,8 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, Standa
 
 from danku.evaluation.admission import admit
 from danku.evaluation.evaluate import predict
+from tests.evaluation import oracles
+from tests.evaluation.widening import evaluate_wide
 
 DATA = load_iris()
 ROWS = DATA.data.astype(np.float32)
@@ -102,6 +105,23 @@ def test_regressors_agree_with_onnxruntime(name: str, dtype: str, manifest: Any)
     terms = manifest("value", shape=(4,), dtype=dtype)
     ours = predict(model, ROWS.astype(dtype), terms).values
     assert close(ours, peer(model, dtype)[0].ravel())
+
+
+EXPORTED = [
+    *((name, target) for name in CLASSIFIERS for target in TARGETS),
+    *((name, "") for name in REGRESSORS),
+]
+
+
+@pytest.mark.parametrize(("name", "target"), EXPORTED)
+def test_results_are_as_near_to_float64_as_onnxruntimes(name: str, target: str) -> None:
+    model = onnx.load_from_string(exported(name, target))
+    inputs = {model.graph.input[0].name: ROWS}
+    oracles.compare(
+        oracles.run_ours(model, inputs),
+        oracles.run_peer(model, inputs),
+        evaluate_wide(model, inputs),
+    )
 
 
 @pytest.mark.parametrize("opset", [9, 11, 13, 15, 18, 21])

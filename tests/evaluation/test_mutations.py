@@ -163,7 +163,7 @@ def reword(message: Any, draw: Any) -> None:
                     + tensor.raw_data[4 * count :]
                 )
         case 5:
-            message.opset_import[0].version = draw(st.integers(8, 23))
+            message.opset_import[0].version = draw(st.integers(7, 29))
         case _:
             graph.node.pop(draw(st.integers(0, len(graph.node) - 1)))
 

@@ -247,6 +247,10 @@ ELSEWHERE = {
     *("Shape", "Constant", "ConstantOfShape"),  # below
     *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),  # test_quantized
     *("MatMulInteger", "QLinearMatMul"),  # test_quantized
+    *("ConvInteger", "QLinearConv"),  # test_quantized_convolution
+    *("QGemm", "QLinearAdd", "QLinearAveragePool", "QLinearConcat", "QLinearGlobalAveragePool"),
+    *("QLinearLeakyRelu", "QLinearMul", "QLinearSigmoid", "QLinearSoftmax", "QLinearWhere"),
+    # the two lines above: test_quantized_functions
     *("RNN", "GRU", "LSTM"),  # test_recurrent
     *("ZipMap", "LabelEncoder"),  # test_labels
     *("TreeEnsembleClassifier", "TreeEnsembleRegressor"),  # test_trees

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from danku.evaluation.admission import admit
 from danku.evaluation.evaluate import predict
 from danku.evaluation.graph import read_graph
 from danku.evaluation.kernels import convolution, gemm
+from danku.evaluation.kernels.threads import threads
 from danku.evaluation.planner import Plan, TypedGraph
+from danku.evaluation.prepared import Weights
 from danku.evaluation.tensor import TensorType
 from danku.protocol.manifest import Limits
 from tests.evaluation.conftest import make_model
@@ -128,6 +131,73 @@ def test_any_chain_gives_the_bits_of_its_steps(first: str, names: list[str]) -> 
     assert np.array_equal(np.signbit(result), np.signbit(expected)) or np.isnan(result).any()
 
 
+GROWING = {
+    "conv": node("Conv", "? w b", "!", pads=[1, 1, 1, 1]),
+    "grouped": node("Conv", "? g", "!", pads=[1, 1, 1, 1], group=2),
+    "product": node("MatMul", "? q", "!"),
+    "constant-first": node("MatMul", "q ?", "!"),
+    "running-product": node("MatMul", "? ??", "!"),
+    "sum": node("Add", "? ??", "!"),
+    "difference": node("Sub", "? ??", "!"),
+    "larger": node("Max", "? ??", "!"),
+    "turned": node("Transpose", "?", "!", perm=[0, 1, 3, 2]),
+    "there-and-back": node("Reshape", "? shape", "!"),
+    "scores": node("Softmax", "?", "!", axis=-1),
+    "gelu": node("Gelu", "?", "!"),
+    **{name: FOLLOWING[name] for name in FOLLOWING if name not in ("along-rows", "twice")},
+}
+SQUARE = {
+    **CONSTANTS,
+    "g": spread(11, 4, 2, 3, 3),
+    "q": spread(12, 5, 5),
+    "shape": np.array([0, 4, 5, -1]),
+}
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(list(GROWING)), st.integers(0, 99), st.integers(0, 99)),
+        min_size=1,
+        max_size=9,
+    ),
+    st.lists(st.sampled_from([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e38, 1e-45]), max_size=3),
+    st.integers(1, 2),
+)
+@settings(max_examples=120, deadline=None)
+def test_any_graph_gives_the_bits_of_its_steps(
+    grown: list[tuple[str, int, int]], special: list[float], workers: int
+) -> None:
+    """Every tensor is read by any number of nodes, and may be what is asked for."""
+    tensors, nodes = ["x"], []
+    for number, (name, first, second) in enumerate(grown):
+        copy = onnx.NodeProto()
+        copy.CopyFrom(GROWING[name])
+        chosen = {"?": tensors[first % len(tensors)], "??": tensors[second % len(tensors)]}
+        for place, value in enumerate(copy.input):
+            copy.input[place] = chosen.get(value, value)
+        copy.output[0] = f"t{number}"
+        nodes.append(copy)
+        tensors.append(f"t{number}")
+    used = {name for each in nodes for name in each.input}
+    constants = {name: value for name, value in SQUARE.items() if name in used}
+    model = make_model(nodes, tensors[1:], shape=(None, 4, 5, 5), constants=constants, opset=20)
+    graph = read_graph(model.SerializeToString(), 1_000)
+    weights = Weights()
+    for rows in (2, 3):
+        x = spread(9, rows, 4, 5, 5)
+        x.reshape(-1)[: len(special)] = special
+        typed = TypedGraph(graph, {"x": TensorType(x.dtype, x.shape)}, Limits(), weights)
+        for output in tensors[1:]:
+            plan = typed.plan(output)
+            expected = one_by_one(plan, x)
+            with pytest.MonkeyPatch.context() as patch, threads(workers):
+                patch.setattr("danku.evaluation.kernels.threads.LEAST_WORK", 1)
+                result = plan.run(x)
+            numbers = ~np.isnan(expected)
+            assert np.array_equal(numbers, ~np.isnan(result))
+            assert result[numbers].tobytes() == expected[numbers].tobytes()
+
+
 def cnn(*names: str, **more: Any) -> onnx.ModelProto:
     nodes = chain(FIRST["conv"][0], names)
     return make_model(nodes, ["y"], shape=(None, 4, 5, 6), constants=CONSTANTS, **more)
@@ -235,6 +305,23 @@ def test_threads_and_batches_change_no_bit(manifest: Any, monkeypatch: Any) -> N
         for threads in (1, 2, 3)
     }
     assert len(results) == 1
+
+
+def test_several_threads_run_one_plan_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("danku.evaluation.kernels.threads.LEAST_WORK", 1)
+    xs = [spread(seed, 2, 4, 50, 60) for seed in range(4)]
+    constants = {name: CONSTANTS[name] for name in ("w", "b")}
+    nodes = chain(FIRST["conv"][0], ["residual", "relu", "squash"])
+    plan = plan_of(make_model(nodes, ["y"], shape=xs[0].shape, constants=constants), xs[0])
+    expected = [one_by_one(plan, x).tobytes() for x in xs]
+
+    def repeated(x: np.ndarray) -> set[bytes]:
+        with threads(2):
+            return {plan.run(x).tobytes() for _ in range(20)}
+
+    with ThreadPoolExecutor(len(xs)) as pool:
+        found = list(pool.map(repeated, xs))
+    assert found == [{each} for each in expected]
 
 
 def test_buffers_are_released_while_it_runs() -> None:

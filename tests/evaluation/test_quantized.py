@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from danku.evaluation.kernels import quantization
+from danku.evaluation.kernels import integer_products, quantization
 from danku.evaluation.refusal import ModelRejected
 from tests.evaluation.test_operators import Case, assert_same, build, run_peer
 
@@ -167,7 +167,7 @@ def test_integer_products_are_exact(
 def test_an_accumulator_wraps_at_32_bits() -> None:
     a, b = np.full((1, 40_000), 255, np.uint8), np.full((40_000, 1), 255, np.uint8)
     zero = np.zeros((), np.uint8)
-    [[found]] = quantization.integer_product(a, b, zero, zero)
+    [[found]] = integer_products.product(a, zero, b, zero)
     assert found == (40_000 * 255 * 255 + 2**31) % 2**32 - 2**31
 
 

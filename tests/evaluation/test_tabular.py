@@ -1,4 +1,4 @@
-"""Tabular models as skl2onnx and onnxmltools export them, against onnxruntime."""
+"""Tabular models as skl2onnx and onnxmltools export them, against onnxruntime and float64."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import skl2onnx.common._container as container
 from onnx import helper
@@ -38,8 +37,8 @@ from sklearn import (
 from sklearn.datasets import load_diabetes, load_wine
 
 from danku.evaluation.evaluate import predict
-from danku.evaluation.session import Session
-from danku.protocol.manifest import Limits
+from tests.evaluation import oracles
+from tests.evaluation.widening import evaluate_wide
 
 WINE = load_wine()
 DIABETES = load_diabetes()
@@ -270,48 +269,21 @@ def exported(kind: str, name: str, dtype: str = "float32") -> onnx.ModelProto:
     return model
 
 
-def peer(model: onnx.ModelProto, rows: np.ndarray) -> dict[str, Any]:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    names = [output.name for output in session.get_outputs()]
-    found = session.run(names, {session.get_inputs()[0].name: rows})
-    return dict(zip(names, map(table, found), strict=True))
-
-
-def table(found: Any) -> np.ndarray:
-    """ZipMap's list of maps as an array."""
-    return np.array([list(row.values()) for row in found]) if isinstance(found, list) else found
+def named(model: onnx.ModelProto, rows: np.ndarray) -> dict[str, np.ndarray]:
+    return {model.graph.input[0].name: rows}
 
 
 def ours(model: onnx.ModelProto, rows: np.ndarray) -> dict[str, np.ndarray]:
-    name = model.graph.input[0].name
-    limits = Limits(multiply_accumulates=10**10)
-    return Session(model.SerializeToString(), {name: rows.shape}, limits=limits).run({name: rows})
-
-
-def contested(scores: np.ndarray) -> np.ndarray:
-    """Rows whose two best scores are closer than the tolerance."""
-    best = np.sort(scores, axis=1)[:, -2:]
-    found: np.ndarray = best[:, 1] - best[:, 0] <= 1e-5 * np.abs(scores).max()
-    return found
+    return oracles.run_ours(model, named(model, rows))
 
 
 def assert_same(model: onnx.ModelProto, rows: np.ndarray) -> None:
-    found, expected = ours(model, rows), peer(model, rows)
-    assert list(found) == list(expected)
-    scores = [each for each in expected.values() if each.dtype.kind == "f" and each.ndim == 2]
-    for name, theirs in expected.items():
-        assert found[name].shape == theirs.shape
-        if theirs.dtype.kind == "f":
-            assert np.abs(found[name] - theirs).max() <= 1e-5 * np.abs(theirs).max(), name
-        else:
-            different = found[name] != theirs
-            if different.any():
-                assert scores and scores[0].shape[1] > 1, name
-                assert contested(scores[0])[different].all(), name
+    inputs = named(model, rows)
+    oracles.compare(
+        oracles.run_ours(model, inputs),
+        oracles.run_peer(model, inputs),
+        evaluate_wide(model, inputs),
+    )
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
@@ -356,9 +328,6 @@ def boosted(library: str, name: str) -> onnx.ModelProto:
     types = [("x", kinds.FloatTensorType([None, FEATURES]))]
     convert = getattr(tools, f"convert_{library}")
     model: onnx.ModelProto = convert(fitted, name, types, target_opset=15)
-    for imported in model.opset_import:
-        # NOTE: onnxmltools states the oldest opset that has the operators; exact/1 starts at 9.
-        imported.version = max(imported.version, 9 if imported.domain == "" else 1)
     if not any(imported.domain == "" for imported in model.opset_import):
         model.opset_import.append(helper.make_opsetid("", 15))
     return model
@@ -384,13 +353,15 @@ BOOSTED = [
 ]
 
 
+def boosted_rows(name: str) -> np.ndarray:
+    rows = gaps(VALUES_ROWS) if name.startswith("values") else MISSING
+    return categorical(rows) if name.endswith("categories") else rows
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("library", "name"), BOOSTED)
 def test_boosting_libraries(library: str, name: str) -> None:
-    model = boosted(library, name)
-    rows = gaps(VALUES_ROWS) if name.startswith("values") else MISSING
-    rows = categorical(rows) if name.endswith("categories") else rows
-    assert_same(model, rows)
+    assert_same(boosted(library, name), boosted_rows(name))
 
 
 @pytest.mark.parametrize(
@@ -413,7 +384,9 @@ def test_columns_follow_the_labels_of_the_classes(name: str, manifest: Any) -> N
     model, rows = exported("classifier", name), trained("classifier", name)[1]
     terms = manifest("label", shape=(FEATURES,), classes=names)
     found = predict(model.SerializeToString(), rows, terms).values
-    assert [names[each] for each in found] == peer(model, rows)["output_label"].tolist()
+    assert [names[each] for each in found] == oracles.run_peer(model, named(model, rows))[
+        "output_label"
+    ].tolist()
     if name == "tree-names":
         terms = manifest("probabilities", shape=(FEATURES,), classes=names)
         scores = predict(model.SerializeToString(), rows, terms).values

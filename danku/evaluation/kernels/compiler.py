@@ -2,11 +2,14 @@
 
 Kernels are strict IEEE-754: no fast-math, numpy's error model, nothing contracted. Machine code
 goes to ``__pycache__`` beside the sources or, where that is read-only, to the user's cache folder;
-where neither can be written a kernel is compiled anew in each process.
+where neither can be written a kernel is compiled anew in each process. What is cached is code, so
+a folder that others could write is not used either.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 import types as python_types
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,16 +19,28 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from llvmlite import binding
 from numba import types
+from numba.core.caching import NullCache
+
+# NOTE: of a polynomial's steps each waits for the last; four vectors at once keep the units busy.
+# LLVM would not expect that of loops as long as these. No bit depends on it.
+binding.set_option("danku", "-force-vector-interleave=4")
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 FLOAT32 = types.float32
 FLOAT64 = types.float64
+BYTE = types.uint8
+INT16 = types.int16
+UINT16 = types.uint16
+INT32 = types.int32
 INT64 = types.int64
 UINT64 = types.uint64
 INDEX = types.intp
 BOOLEAN = types.boolean
+
+_ROOT, _NOBODY = 0, 65534
 
 _tuple: Any = types.UniTuple
 
@@ -67,6 +82,21 @@ def sources_digest() -> str:
     return digest.hexdigest()[:16]
 
 
+def ours(folder: Path) -> bool:
+    """Whether nobody can write to a folder who could not change these sources as well."""
+    owners = {_ROOT, os.geteuid(), Path(__file__).stat().st_uid}
+    path = folder.resolve()
+    for each in (path, *path.parents):
+        found = each.stat()
+        sticky = each != path and found.st_mode & stat.S_ISVTX
+        if found.st_mode & stat.S_IWOTH and not sticky:
+            return False
+        # NOTE: in a worker's namespace nobody stands for everybody else, root among them.
+        if found.st_uid not in owners and (each == path or found.st_uid != _NOBODY):
+            return False
+    return True
+
+
 class Kernel:
     """A loop over arrays with exactly one signature, compiled at its first call."""
 
@@ -94,6 +124,8 @@ class Kernel:
             # NOTE: numba raises this where it finds no folder that it may write.
             with suppress(RuntimeError):
                 compiled.enable_caching()
+                if not ours(Path(compiled.stats.cache_path)):
+                    compiled._cache = NullCache()
         compiled.compile(self._arguments)
         compiled.disable_compile()
         return compiled

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from danku.evaluation.kernels import tile
+from danku.evaluation.kernels import buffers, tile
 from danku.evaluation.kernels.arrays import Array, contiguous
 from danku.evaluation.kernels.blocks import (
     BLOCK,
@@ -425,7 +425,7 @@ class Convolution:
     def _lay_out(self, x: Array, images: tuple[int, int], other: Array, out: Array) -> None:
         """Compute some images by way of a layout."""
         where = self._layout(images[1] - images[0])
-        buffer = np.empty(where.elements, x.dtype)
+        buffer = buffers.empty(where.elements, x.dtype)
         lay_out = _LAY_OUT[x.dtype]
 
         def part(first: int, last: int) -> None:
@@ -475,7 +475,7 @@ class Convolution:
             convolve(
                 *(weights.tiles, buffer, offsets, (weights.rows, weights.depth, chunk, apart)),
                 *(columns, extents, self._counts, place, self._strides, far, self._moves, image),
-                *(panel_lines(width), (first, last), np.empty(scratch, out.dtype)),
+                *(panel_lines(width), (first, last), buffers.empty(scratch, out.dtype)),
                 *(other, steps.codes, steps.values, out),
             )
 

@@ -42,6 +42,8 @@ class Code(IntEnum):
     """v * x where x < 0, else x."""
     ADD_TENSOR = 8
     """x + an array of the product's shape that is known only while the model runs."""
+    NUMBER = 9
+    """v where x is NaN, else x."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def epilogue(operations: Sequence[Operation], length: int, dtype: Any) -> Epilog
 _ADD, _SUBTRACT, _MULTIPLY, _DIVIDE = map(int, list(Code)[:4])
 _MAXIMUM, _MINIMUM, _RELU, _LEAKY_RELU = map(int, list(Code)[4:8])
 ADD_TENSOR = int(Code.ADD_TENSOR)
+_NUMBER = int(Code.NUMBER)
 
 
 @device
@@ -108,6 +111,9 @@ def apply_one(code: int, v: Any, x: Array) -> None:
     elif code == _LEAKY_RELU:
         for j in range(x.size):
             x[j] = v * x[j] if x[j] < 0 else x[j]
+    elif code == _NUMBER:
+        for j in range(x.size):
+            x[j] = x[j] if x[j] == x[j] else v
 
 
 @device
@@ -131,5 +137,8 @@ def apply_each(code: int, v: Array, x: Array) -> None:
     elif code == _MINIMUM:
         for j in range(x.size):
             x[j] = minimum(x[j], v[j])
+    elif code == _NUMBER:
+        for j in range(x.size):
+            x[j] = x[j] if x[j] == x[j] else v[j]
     else:
         apply_one(code, v[0], x)

@@ -6,68 +6,83 @@ not at all for float64; float16 goes through float32. Results have the shape and
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from danku.evaluation.kernels import scalars
+from danku.evaluation.kernels import buffers, scalars
 from danku.evaluation.kernels.arrays import Array, contiguous, floats, rounded
-from danku.evaluation.kernels.compiler import FLOAT64, Kernel, kernel, source, target
+from danku.evaluation.kernels.compiler import FLOAT32, FLOAT64, Kernel, kernel, source, target
+from danku.evaluation.kernels.threads import share
 
 Floats = NDArray[np.float64]
 
 # NOTE: a chunk of every operand fits in the nearest caches; the bits do not depend on it.
 CHUNK = 8192
 
-_ONE = (source(FLOAT64, 1), target(FLOAT64, 1))
+WORK = 64
+"""Multiply-accumulates that an element is worth, when threads are to share them."""
+
 _TWO = (source(FLOAT64, 1), source(FLOAT64, 1), target(FLOAT64, 1))
 
+Kernels = dict[np.dtype[np.generic], Kernel]
 
-@kernel(*_ONE)
-def _exp(values: Floats, results: Floats) -> None:
+
+def of_one(function: Callable[[Array, Array], None]) -> Kernels:
+    """Declares a loop from operand to result, for float32 and for float64."""
+    return {
+        np.dtype(name): kernel(source(scalar, 1), target(scalar, 1), variant=f"_{name}")(function)
+        for name, scalar in (("float32", FLOAT32), ("float64", FLOAT64))
+    }
+
+
+@of_one
+def _exp(values: Array, results: Array) -> None:
     for i in range(values.size):
-        results[i] = scalars.exp(values[i])
+        results[i] = scalars.exp(np.float64(values[i]))
 
 
-@kernel(*_ONE)
-def _expm1(values: Floats, results: Floats) -> None:
+@of_one
+def _expm1(values: Array, results: Array) -> None:
     for i in range(values.size):
-        results[i] = scalars.expm1(values[i])
+        results[i] = scalars.expm1(np.float64(values[i]))
 
 
-@kernel(*_ONE)
-def _log(values: Floats, results: Floats) -> None:
+@of_one
+def _log(values: Array, results: Array) -> None:
     for i in range(values.size):
-        results[i] = scalars.log(values[i])
+        results[i] = scalars.log(np.float64(values[i]))
 
 
-@kernel(*_ONE)
-def _log1p(values: Floats, results: Floats) -> None:
+@of_one
+def _log1p(values: Array, results: Array) -> None:
     for i in range(values.size):
-        results[i] = scalars.log1p(values[i])
+        results[i] = scalars.log1p(np.float64(values[i]))
 
 
-@kernel(*_ONE)
-def _tanh(values: Floats, results: Floats) -> None:
+@of_one
+def _tanh(values: Array, results: Array) -> None:
     for i in range(values.size):
-        results[i] = scalars.tanh(values[i])
+        results[i] = scalars.tanh(np.float64(values[i]))
 
 
-@kernel(*_ONE)
-def _sigmoid(values: Floats, results: Floats) -> None:
+@of_one
+def _sigmoid(values: Array, results: Array) -> None:
     for i in range(values.size):
-        results[i] = scalars.sigmoid(values[i])
+        results[i] = scalars.sigmoid(np.float64(values[i]))
 
 
-@kernel(*_ONE)
-def _softplus(values: Floats, results: Floats) -> None:
+@of_one
+def _softplus(values: Array, results: Array) -> None:
     for i in range(values.size):
-        results[i] = scalars.softplus(values[i])
+        results[i] = scalars.softplus(np.float64(values[i]))
 
 
-@kernel(*_ONE)
-def _erf(values: Floats, results: Floats) -> None:
+@of_one
+def _erf(values: Array, results: Array) -> None:
     for i in range(values.size):
-        results[i] = scalars.erf(values[i])
+        results[i] = scalars.erf(np.float64(values[i]))
 
 
 @kernel(*_TWO)
@@ -91,44 +106,60 @@ def mapped(function: Kernel, x: Array, *others: Array) -> Array:
     return results.reshape(x.shape)
 
 
+def each(kernels: Kernels, x: Array, purpose: str) -> Array:
+    """A function of every element, in the type of ``x``."""
+    x = floats(x, purpose)
+    if x.dtype == np.float16:
+        with np.errstate(all="ignore"):
+            return each(kernels, x.astype(np.float32), purpose).astype(np.float16)
+    values = contiguous(x).reshape(-1)
+    results, compute = buffers.empty(values.size, x.dtype), kernels[x.dtype]
+
+    def part(first: int, last: int) -> None:
+        compute(values[first * CHUNK : last * CHUNK], results[first * CHUNK : last * CHUNK])
+
+    share(part, -(-values.size // CHUNK), values.size * WORK)
+    return results.reshape(x.shape)
+
+
 def exp(x: Array) -> Array:
     """e^x."""
-    return mapped(_exp, x)
+    return each(_exp, x, "exp")
 
 
 def expm1(x: Array) -> Array:
     """e^x - 1, without cancellation near 0."""
-    return mapped(_expm1, x)
+    return each(_expm1, x, "expm1")
 
 
 def log(x: Array) -> Array:
     """The natural logarithm; -inf at 0 of either sign, NaN below."""
-    return mapped(_log, x)
+    return each(_log, x, "log")
 
 
 def log1p(x: Array) -> Array:
     """log(1 + x), without cancellation near 0."""
-    return mapped(_log1p, x)
+    return each(_log1p, x, "log1p")
 
 
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent."""
-    return mapped(_tanh, x)
+    return each(_tanh, x, "tanh")
 
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + e^-x)."""
-    return mapped(_sigmoid, x)
+    return each(_sigmoid, x, "sigmoid")
 
 
 def softplus(x: Array) -> Array:
     """log(1 + e^x)."""
-    return mapped(_softplus, x)
+    return each(_softplus, x, "softplus")
 
 
 def erf(x: Array) -> Array:
     """The error function."""
-    return mapped(_erf, x)
+    return each(_erf, x, "erf")
 
 
 def sqrt(x: Array) -> Array:

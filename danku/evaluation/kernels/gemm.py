@@ -8,7 +8,7 @@ columns and matrices are tiled, packed and shared among threads is free.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from danku.evaluation.kernels import tile
+from danku.evaluation.kernels import buffers, tile
 from danku.evaluation.kernels.arrays import FLOATS, INTEGERS, Array, contiguous, native
 from danku.evaluation.kernels.blocks import (
     BLOCK,
@@ -47,7 +47,7 @@ from danku.evaluation.kernels.compiler import (
     target,
 )
 from danku.evaluation.kernels.epilogue import ADD_TENSOR, Epilogue, apply_each, epilogue
-from danku.evaluation.kernels.threads import share, thread_count
+from danku.evaluation.kernels.threads import share, thread_count, worth_sharing
 
 Index = NDArray[np.int64]
 Part = tuple[int, int, int, int, int, int]
@@ -243,6 +243,10 @@ class Product:
         self._right = (prod(shape[:-2]), *shape[-2:])
         self._pairs = _pairs(stack, shape[:-2])
         self._flat = (len(self._pairs), left[-2], shape[-1])
+        self._work = prod(self._flat) * self._left[2]
+        width = panel_width(dtype)
+        self._at_once = min(rounded_up(shape[-1], width), strip_width(dtype))
+        self._lines, self._run = panel_lines(width), _MULTIPLY[dtype]
 
     def run(self, a: Array, b: Array | None, other: Array | None = None) -> Array:
         """The result.
@@ -251,56 +255,61 @@ class Product:
             b: None if it is packed.
             other: what `Code.ADD_TENSOR` adds; of the shape of the result.
         """
-        out = np.empty(self.shape, self._dtype)
+        out = buffers.empty(self.shape, self._dtype)
         if out.size == 0:
             return out
-        compute = self._compute(a, b, out if other is None else other, out)
+        addend = out if other is None else other
+        operands = self._operands(a, b, addend, out)
         count, rows, columns = self._flat
-        work = out.size * self._left[2]
+        if not worth_sharing(self._work):
+            self._compute(operands, (0, count, 0, rows, 0, columns))
+            return out
+
+        def compute(*part: int) -> None:
+            self._compute(operands, part)
+
         # NOTE: threads share the longest side, so that what each packs for itself is short.
         if count >= thread_count():
-            share(lambda first, last: compute((first, last, 0, rows, 0, columns)), count, work)
+            share(lambda first, last: compute(first, last, 0, rows, 0, columns), count, self._work)
         elif rows >= columns:
             share(
                 lambda first, last: compute(
-                    (0, count, first * ROWS, min(last * ROWS, rows), 0, columns)
+                    0, count, first * ROWS, min(last * ROWS, rows), 0, columns
                 ),
                 rounded_up(rows, ROWS) // ROWS,
-                work,
+                self._work,
             )
         else:
             width = panel_width(self._dtype)
             share(
                 lambda first, last: compute(
-                    (0, count, 0, rows, first * width, min(last * width, columns))
+                    0, count, 0, rows, first * width, min(last * width, columns)
                 ),
                 rounded_up(columns, width) // width,
-                work,
+                self._work,
             )
         return out
 
-    def _compute(
-        self, a: Array, b: Array | None, other: Array, out: Array
-    ) -> Callable[[Part], None]:
-        """What a thread does for its part."""
-        dtype, packed = self._dtype, self._packed
-        columns, depth = self._flat[2], self._left[2]
-        at_once = min(rounded_up(columns, panel_width(dtype)), strip_width(dtype))
-        left = contiguous(a).reshape(self._left)
-        right = _NO_MATRIX[dtype] if b is None else contiguous(b).reshape(self._right)
-        addend, result = contiguous(other).reshape(-1), out.reshape(-1)
-        lines, run = panel_lines(panel_width(dtype)), _MULTIPLY[dtype]
+    def _operands(self, a: Array, b: Array | None, other: Array, out: Array) -> tuple[Array, ...]:
+        """As the kernel takes them: left, right, what is added, and the result."""
+        return (
+            contiguous(a).reshape(self._left),
+            _NO_MATRIX[self._dtype] if b is None else contiguous(b).reshape(self._right),
+            contiguous(other).reshape(-1),
+            out.reshape(-1),
+        )
 
-        def compute(part: Part) -> None:
-            rows = min(CHUNK, part[3] - part[2])
-            scratch = np.empty(rows * (depth + at_once), dtype)
-            panels = np.empty(BLOCK * at_once, dtype) if packed is None else packed.panels
-            run(
-                *(left, right, panels, packed is not None, lines, self._pairs, part, scratch),
-                *(addend, self._steps.codes, self._steps.values, columns, result),
-            )
-
-        return compute
+    def _compute(self, operands: tuple[Array, ...], part: Sequence[int]) -> None:
+        """What a thread does: some matrices, rows and columns."""
+        left, right, other, out = operands
+        dtype, packed, depth = self._dtype, self._packed, self._left[2]
+        rows = min(CHUNK, part[3] - part[2])
+        scratch = buffers.empty(rows * (depth + self._at_once), dtype)
+        panels = buffers.empty(BLOCK * self._at_once, dtype) if packed is None else packed.panels
+        self._run(
+            *(left, right, panels, packed is not None, self._lines, self._pairs, part, scratch),
+            *(other, self._steps.codes, self._steps.values, self._flat[2], out),
+        )
 
 
 def matmul_packed(a: Array, b: PackedB) -> Array:

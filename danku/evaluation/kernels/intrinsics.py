@@ -7,6 +7,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import extending, types
+from numba.np import arrayobj
 
 
 def _fma(context: Any, a: Any, b: Any, c: Any) -> Any:
@@ -61,6 +62,21 @@ def _extreme(name: str) -> Callable[..., Any]:
     return typed
 
 
+def _square_root(context: Any, x: Any) -> Any:
+    """IEEE 754's.
+
+    NOTE: numba makes of np.sqrt a call that may go to the C library.
+    """
+    if x != types.float64:
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        function = builder.module.declare_intrinsic("llvm.sqrt", [arguments[0].type])
+        return builder.call(function, arguments)
+
+    return x(x), generate
+
+
 def _polynomial(context: Any, x: Any, coefficients: Any) -> Any:
     """``c[0] + x c[1] + x^2 c[2] + ...`` in float64: Horner's rule, each step one fma."""
     if x != types.float64 or not isinstance(coefficients, types.UniTuple):
@@ -76,11 +92,54 @@ def _polynomial(context: Any, x: Any, coefficients: Any) -> Any:
     return types.float64(x, coefficients), generate
 
 
+_array: Any = arrayobj.make_array
+
+
+def _load_shared(context: Any, array: Any, place: Any) -> Any:
+    """An element that another thread may change meanwhile, and what was written before it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = _array(array)(context, builder, arguments[0]).data
+        width = array.dtype.bitwidth // 8
+        return builder.load_atomic(builder.gep(data, [arguments[1]]), "acquire", width)
+
+    return array.dtype(array, types.intp), generate
+
+
+def _store_shared(context: Any, array: Any, place: Any, value: Any) -> Any:
+    """Set an element for other threads to see, after all that was written before."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = _array(array)(context, builder, arguments[0]).data
+        width = array.dtype.bitwidth // 8
+        place = builder.gep(data, [arguments[1]])
+        builder.store_atomic(arguments[2], place, "release", width)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, array.dtype), generate
+
+
+def _pause(context: Any) -> Any:
+    """A moment, of which the processor knows that a thread only waits."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [])
+        if "x86" in context.codegen().magic_tuple()[0]:
+            builder.call(builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), kind), [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
 intrinsic: Any = extending.intrinsic
 
 fma: Callable[[float, float, float], float] = intrinsic(_fma)
 bits: Callable[[float], int] = intrinsic(_bits)
 from_bits: Callable[[int], float] = intrinsic(_from_bits)
 polynomial: Callable[[float, tuple[float, ...]], float] = intrinsic(_polynomial)
+square_root: Callable[[float], float] = intrinsic(_square_root)
+load_shared: Callable[[Any, int], int] = intrinsic(_load_shared)
+store_shared: Callable[[Any, int, int], None] = intrinsic(_store_shared)
+pause: Callable[[], None] = intrinsic(_pause)
 maximum: Callable[[float, float], float] = intrinsic(_extreme("llvm.maximum"))
 minimum: Callable[[float, float], float] = intrinsic(_extreme("llvm.minimum"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from danku.evaluation.kernels import functions
+from danku.evaluation.kernels import functions, scalars
 from danku.evaluation.kernels.arrays import Array
 from danku.evaluation.kernels.trigonometry import by_formula
 
@@ -94,23 +94,29 @@ def swish(x: Array, alpha: float) -> Array:
     return by_formula(_swish, x, alpha)
 
 
-def _gelu(x: Floats) -> Floats:
-    return (0.5 * x) * (1.0 + functions.erf(x * SQRT_HALF))
+@functions.of_one
+def _gelu(values: Array, results: Array) -> None:
+    for i in range(values.size):
+        x = np.float64(values[i])
+        results[i] = (0.5 * x) * (1.0 + scalars.erf(x * SQRT_HALF))
 
 
 def gelu(x: Array) -> Array:
     """x times the standard normal distribution function."""
-    return by_formula(_gelu, x)
+    return functions.each(_gelu, x, "gelu")
 
 
-def _gelu_by_tanh(x: Floats) -> Floats:
-    inner = SQRT_TWO_OVER_PI * (x + 0.044715 * ((x * x) * x))
-    return (0.5 * x) * (1.0 + functions.tanh(inner))
+@functions.of_one
+def _gelu_by_tanh(values: Array, results: Array) -> None:
+    for i in range(values.size):
+        x = np.float64(values[i])
+        inner = SQRT_TWO_OVER_PI * (x + 0.044715 * ((x * x) * x))
+        results[i] = (0.5 * x) * (1.0 + scalars.tanh(inner))
 
 
 def gelu_by_tanh(x: Array) -> Array:
     """The usual approximation of ``gelu``."""
-    return by_formula(_gelu_by_tanh, x)
+    return functions.each(_gelu_by_tanh, x, "gelu")
 
 
 def _shrink(x: Floats, threshold: float, bias: float) -> Floats:

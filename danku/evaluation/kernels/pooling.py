@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from danku.evaluation.kernels import tile
+from danku.evaluation.kernels import buffers, tile
 from danku.evaluation.kernels.arrays import Array, contiguous
 from danku.evaluation.kernels.compiler import (
     FLOAT32,
@@ -30,6 +30,11 @@ from danku.evaluation.kernels.intrinsics import maximum
 from danku.evaluation.kernels.threads import share
 
 Three = tuple[int, int, int]
+
+WORK = 32
+"""Multiply-accumulates that an element of a window is worth, when threads are to share them."""
+TOGETHER = 2**15
+"""The most elements of lines that are pooled as one: what a model makes large costs no memory."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,22 @@ def _largest(
     scratch: Array,
     out: Array,
 ) -> None:
-    """The maximum of each window; -inf if it is empty. ``scratch`` holds two lines."""
+    """The maximum of each window; -inf if it is empty.
+
+    ``scratch`` holds a line of the input and one of the output, or these for each height.
+    """
     depth, height, width = sizes
-    high, line = tile.window(scratch, 0, width), tile.window(scratch, width, counts[2])
+    # NOTE: where each window has its own columns and no column is left over, lines follow each
+    # other as if they were one, which is much faster if they are short.
+    seamless = width == counts[2] * strides[2] and before[2] == 0
+    seamless = seamless and (kernel[2] - 1) * dilations[2] < strides[2]
+    seamless = seamless and scratch.size >= counts[1] * (width + counts[2])
+    lines = counts[1] if seamless else 1
+    high = tile.window(scratch, 0, lines * width)
+    line = tile.window(scratch, lines * width, lines * counts[2])
     for plane in range(planes[0], planes[1]):
         for d in range(counts[0]):
+            place = (plane * counts[0] + d) * counts[1] * counts[2]
             start_d, first_d, last_d = _covered(
                 d, depth, kernel[0], strides[0], dilations[0], before[0]
             )
@@ -86,31 +102,45 @@ def _largest(
                 start_h, first_h, last_h = _covered(
                     h, height, kernel[1], strides[1], dilations[1], before[1]
                 )
-                for w in range(width):
-                    high[w] = -inf
+                most = tile.window(high, h * width if seamless else 0, width)
+                if first_d >= last_d or first_h >= last_h:
+                    for w in range(width):
+                        most[w] = -inf
                 for i in range(first_d, last_d):
                     there = (plane * depth + start_d + i * dilations[0]) * height
                     for j in range(first_h, last_h):
-                        place = (there + start_h + j * dilations[1]) * width
-                        row = tile.window(x, place, width)
-                        for w in range(width):
-                            high[w] = maximum(high[w], row[w])
-                place = ((plane * counts[0] + d) * counts[1] + h) * counts[2]
-                result = tile.window(out, place, counts[2])
-                for w in range(counts[2]):
-                    result[w] = -inf
-                for j in range(kernel[2]):
-                    start, first, last = _met(
-                        j, width, counts[2], strides[2], dilations[2], before[2]
-                    )
-                    if first == last:
-                        continue
-                    begin = start + first * strides[2]
-                    met = tile.window(line, 0, last - first)
-                    tile.copy_every(tile.window(high, begin, width - begin), strides[2], met)
-                    part = tile.window(result, first, last - first)
-                    for w in range(last - first):
-                        part[w] = maximum(part[w], met[w])
+                        row = tile.window(x, (there + start_h + j * dilations[1]) * width, width)
+                        if i == first_d and j == first_h:
+                            for w in range(width):
+                                most[w] = row[w]
+                        else:
+                            for w in range(width):
+                                most[w] = maximum(most[w], row[w])
+                if not seamless:
+                    result = tile.window(out, place + h * counts[2], counts[2])
+                    for w in range(counts[2]):
+                        result[w] = -inf
+                    for j in range(kernel[2]):
+                        start, first, last = _met(
+                            j, width, counts[2], strides[2], dilations[2], before[2]
+                        )
+                        if first == last:
+                            continue
+                        begin = start + first * strides[2]
+                        met = tile.window(line, 0, last - first)
+                        tile.copy_every(tile.window(most, begin, width - begin), strides[2], met)
+                        part = tile.window(result, first, last - first)
+                        for w in range(last - first):
+                            part[w] = maximum(part[w], met[w])
+            if seamless:
+                result = tile.window(out, place, counts[1] * counts[2])
+                tile.copy_every(high, strides[2], result)
+                for j in range(1, kernel[2]):
+                    begin = j * dilations[2]
+                    rest = tile.window(high, begin, high.size - begin)
+                    tile.copy_every(rest, strides[2], line)
+                    for w in range(result.size):
+                        result[w] = maximum(result[w], line[w])
 
 
 def _where_largest(
@@ -222,6 +252,8 @@ def _declare(function: Any, *rest: Any) -> dict[np.dtype[Any], Kernel]:
 
 
 _LARGEST = _declare(_largest, None, None)
+TYPES = frozenset(_LARGEST)
+"""That have kernels."""
 _WHERE_LARGEST = _declare(_where_largest, several(INDEX, 3), target(INT64, 1))
 _SUMS = _declare(_pooled_sums, target(FLOAT64, 1))
 
@@ -240,7 +272,7 @@ def _over_planes(
         )
 
     if out.size:
-        share(part, x.shape[0] * x.shape[1], out.size * prod(windows.kernel))
+        share(part, x.shape[0] * x.shape[1], out.size * prod(windows.kernel) * WORK)
     return out
 
 
@@ -250,8 +282,9 @@ def largest(x: Array, windows: Windows) -> Array:
     Args:
         x: float32 or float64 [images, channels, depth, height, width].
     """
-    lines = windows.sizes[2] + windows.counts[2]
-    out = np.empty((*x.shape[:2], *windows.counts), x.dtype)
+    one = windows.sizes[2] + windows.counts[2]
+    lines = one * windows.counts[1] if one * windows.counts[1] <= TOGETHER else one
+    out = buffers.empty((*x.shape[:2], *windows.counts), x.dtype)
     return _over_planes(_LARGEST, x, windows, out, lambda: (np.empty(lines, x.dtype),))
 
 

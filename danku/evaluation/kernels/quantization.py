@@ -1,15 +1,38 @@
-"""Numbers as integers times a scale: quantized, dequantized, and multiplied as matrices."""
+"""Numbers as integers times a scale: quantized, dequantized, and requantized after products."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from danku.evaluation.kernels import gemm, narrow
-from danku.evaluation.kernels.arrays import Array
+from danku.evaluation.kernels import buffers, narrow, tile
+from danku.evaluation.kernels.arrays import Array, contiguous
+from danku.evaluation.kernels.compiler import (
+    BYTE,
+    FLOAT32,
+    INDEX,
+    INT32,
+    UINT16,
+    kernel,
+    several,
+    source,
+    target,
+)
+from danku.evaluation.kernels.integer_products import as_bytes
+from danku.evaluation.kernels.requantization import requantized, rounded
+from danku.evaluation.kernels.threads import share
 
 DType = np.dtype[Any]
+
+LINE = 4096
+"""Elements that are done together where all have one scale."""
+LEAST_LINE = 16
+"""Elements that have a scale in common, below which each is given its own."""
+ELEMENT_WORK = 8
+"""What one element counts when threads are shared out, in multiply-accumulates."""
 
 
 def limits(dtype: DType) -> tuple[int, int]:
@@ -18,6 +41,138 @@ def limits(dtype: DType) -> tuple[int, int]:
     if dtype.name.startswith("u"):
         return 0, 2**bits - 1
     return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+
+def _quantize(
+    x: Array,
+    scales: Array,
+    zeros: Array,
+    line: int,
+    range_: tuple[int, int],
+    part: tuple[int, int],
+    out: Array,
+) -> None:
+    """Some lines, each with a scale and zero point of its own; after the last the first are used
+    again. The last line may be shorter. Lines of one element have as many scales."""
+    if line == 1:
+        first, count = part[0], part[1] - part[0]
+        values, results = tile.window(x, first, count), tile.window(out, first, count)
+        divisors = tile.window(scales, first, count)
+        offsets = tile.window(zeros, first, count)
+        for i in range(count):
+            results[i] = rounded(values[i] / divisors[i], (range_[0], range_[1], offsets[i]))
+        return
+    for n in range(part[0], part[1]):
+        count = min(line, x.size - n * line)
+        values, results = tile.window(x, n * line, count), tile.window(out, n * line, count)
+        scale, zero = scales[n % scales.size], zeros[n % scales.size]
+        for i in range(count):
+            results[i] = rounded(values[i] / scale, (range_[0], range_[1], zero))
+
+
+def _dequantize(
+    x: Array,
+    flip: int,
+    scales: Array,
+    zeros: Array,
+    line: int,
+    part: tuple[int, int],
+    out: Array,
+) -> None:
+    """As `_quantize`; zero points are those of the flipped bytes."""
+    if line == 1:
+        first, count = part[0], part[1] - part[0]
+        values, results = tile.window(x, first, count), tile.window(out, first, count)
+        factors = tile.window(scales, first, count)
+        offsets = tile.window(zeros, first, count)
+        for i in range(count):
+            difference = np.int32(values[i] ^ np.uint8(flip)) - offsets[i]
+            results[i] = np.float32(difference) * factors[i]
+        return
+    for n in range(part[0], part[1]):
+        count = min(line, x.size - n * line)
+        values, results = tile.window(x, n * line, count), tile.window(out, n * line, count)
+        scale, zero = scales[n % scales.size], zeros[n % scales.size]
+        for i in range(count):
+            difference = np.int32(values[i] ^ np.uint8(flip)) - zero
+            results[i] = np.float32(difference) * scale
+
+
+def _requantize(
+    x: Array,
+    multipliers: Array,
+    line: int,
+    rounding: tuple[int, int, int],
+    part: tuple[int, int],
+    out: Array,
+) -> None:
+    """As `_quantize`, with one zero point."""
+    if line == 1:
+        first, count = part[0], part[1] - part[0]
+        values, results = tile.window(x, first, count), tile.window(out, first, count)
+        factors = tile.window(multipliers, first, count)
+        for i in range(count):
+            results[i] = requantized(values[i], factors[i], rounding)
+        return
+    for n in range(part[0], part[1]):
+        count = min(line, x.size - n * line)
+        values, results = tile.window(x, n * line, count), tile.window(out, n * line, count)
+        multiplier = multipliers[n % multipliers.size]
+        for i in range(count):
+            results[i] = requantized(values[i], multiplier, rounding)
+
+
+_LINES = (INDEX, several(INDEX, 2), several(INDEX, 2))
+_QUANTIZE = {
+    size: kernel(
+        *(source(FLOAT32, 1), source(FLOAT32, 1), source(INT32, 1), *_LINES, target(scalar, 1)),
+        variant=f"_{8 * size}",
+    )(_quantize)
+    for size, scalar in ((1, BYTE), (2, UINT16))
+}
+_DEQUANTIZE = kernel(
+    *(source(BYTE, 1), INDEX, source(FLOAT32, 1), source(INT32, 1), INDEX, several(INDEX, 2)),
+    target(FLOAT32, 1),
+)(_dequantize)
+_REQUANTIZE = kernel(
+    *(source(INT32, 1), source(FLOAT32, 1), INDEX, several(INDEX, 3), several(INDEX, 2)),
+    target(BYTE, 1),
+)(_requantize)
+
+
+def _in_lines(
+    shape: tuple[int, ...],
+    parameters: tuple[Array, ...],
+    run: Callable[[tuple[Array, ...], int, tuple[int, int]], None],
+) -> None:
+    """Call ``run(parameters, line, part)`` over all elements of a tensor, shared among threads.
+
+    Args:
+        parameters: broadcast to ``shape``; they are passed on flat, one for each line.
+    """
+    size = prod(shape)
+    line, spread = LINE, tuple(each.reshape(-1) for each in parameters)
+    if any(each.size != 1 for each in parameters):
+        line, spread = _spread(shape, parameters)
+    lines = -(-size // line)
+    share(lambda first, last: run(spread, line, (first, last)), lines, ELEMENT_WORK * size)
+
+
+def _spread(shape: tuple[int, ...], parameters: tuple[Array, ...]) -> tuple[int, tuple[Array, ...]]:
+    """The length of the longest lines that have one number of each parameter, and those numbers."""
+    together = np.broadcast_shapes(*(each.shape for each in parameters))
+    together = (1,) * (len(shape) - len(together)) + together
+    varying = [axis for axis, length in enumerate(together) if length != 1]
+    line, wanted = 1, shape
+    if len(varying) == 1 and prod(shape[varying[0] + 1 :]) >= LEAST_LINE:
+        line, wanted = prod(shape[varying[0] + 1 :]), (shape[varying[0]],)
+        parameters = tuple(each.reshape(-1) for each in parameters)
+    chosen = (np.ascontiguousarray(np.broadcast_to(each, wanted)) for each in parameters)
+    return line, tuple(each.reshape(-1) for each in chosen)
+
+
+def _flat(x: Array, dtype: type[np.generic]) -> Array:
+    return contiguous(x.astype(dtype, copy=False)).reshape(-1)
 
 
 def quantize(
@@ -35,20 +190,28 @@ def quantize(
         zero_point: of a type that holds ``dtype`` exactly, broadcast to ``x``.
         saturate: as in `narrow.to_small_float`.
     """
-    with np.errstate(all="ignore"):
-        quotient = np.asarray(x.astype(np.float32) / scale)
-        if dtype in narrow.NAN_PATTERNS:
+    if dtype in narrow.NAN_PATTERNS:
+        with np.errstate(all="ignore"):
+            quotient = np.asarray(x.astype(np.float32) / scale)
             moved = np.where(zero_point == 0, quotient, quotient + zero_point.astype(np.float32))
             return narrow.to_small_float(moved, dtype, saturate=saturate)
-        offset = zero_point.astype(np.float32)
-        lowest, highest = (np.float32(limit) - offset for limit in limits(dtype))
-        np.rint(quotient, out=quotient)
-        # NOTE: cut before the zero point is added, so that float32 holds every sum exactly.
-        np.copyto(quotient, lowest, where=quotient < lowest)
-        np.copyto(quotient, highest, where=quotient > highest)
-        quotient += offset
-        np.copyto(quotient, 0, where=np.isnan(quotient))
-        return quotient.astype(np.int32).astype(dtype)
+    values, range_ = _flat(x, np.float32), limits(dtype)
+    patterns = buffers.empty(values.size, np.uint16 if dtype.itemsize == 2 else np.uint8)
+    fill = _QUANTIZE[patterns.itemsize]
+
+    def run(parameters: tuple[Array, ...], line: int, part: tuple[int, int]) -> None:
+        fill(values, *parameters, line, range_, part, patterns)
+
+    _in_lines(x.shape, (np.asarray(scale), zero_point.astype(np.int32)), run)
+    return _typed(patterns, dtype).reshape(x.shape)
+
+
+def _typed(patterns: Array, dtype: DType) -> Array:
+    """Integers from their bits; those of 2 and 4 bits were cut to their range."""
+    if dtype in narrow.INTEGER_BITS:
+        wide = patterns if dtype.name.startswith("u") else patterns.view(np.int8)
+        return wide.astype(dtype)
+    return patterns.view(dtype)
 
 
 def dequantize(x: Array, scale: Array, zero_point: Array) -> Array:
@@ -59,11 +222,25 @@ def dequantize(x: Array, scale: Array, zero_point: Array) -> Array:
         scale: float32, broadcast to ``x``.
         zero_point: of the type of ``x``, broadcast to it.
     """
+    if x.dtype in (np.int8, np.uint8):
+        return _dequantize_bytes(x, scale, zero_point)
     wide = np.int64 if x.dtype.kind in "iu" else np.float32
     with np.errstate(all="ignore"):
         difference = x.astype(wide) - zero_point.astype(wide)
         product: Array = difference.astype(np.float32) * scale
         return product
+
+
+def _dequantize_bytes(x: Array, scale: Array, zero_point: Array) -> Array:
+    data, flip = as_bytes(x)
+    values, out = data.reshape(-1), buffers.empty(x.shape, np.float32)
+    results = out.reshape(-1)
+
+    def run(parameters: tuple[Array, ...], line: int, part: tuple[int, int]) -> None:
+        _DEQUANTIZE(values, flip, *parameters, line, part, results)
+
+    _in_lines(x.shape, (np.asarray(scale), zero_point.astype(np.int32) + np.int32(flip)), run)
+    return out
 
 
 def dynamic_parameters(lowest: Array, highest: Array) -> tuple[Array, Array]:
@@ -81,23 +258,20 @@ def dynamic_parameters(lowest: Array, highest: Array) -> tuple[Array, Array]:
         return np.asarray(scale, np.float32), np.asarray(np.rint(cut), np.uint8)
 
 
-def integer_product(a: Array, b: Array, a_zero: Array, b_zero: Array) -> Array:
-    """``(a - a_zero) @ (b - b_zero)`` modulo 2^32, as int32.
-
-    NOTE: a product is below 2^16, so float64 holds every sum of up to 2^37 of them exactly, and
-    its kernel is several times faster than that of integers.
+def requantize(sums: Array, multiplier: Array, zero_point: Array, dtype: DType) -> Array:
+    """int32 times the multiplier in float32, then as `quantize` goes on.
 
     Args:
-        a, b: int8 or uint8, of two or more dimensions.
-        a_zero, b_zero: of the same types, broadcast to them.
+        sums: rounded to float32 first.
+        multiplier: float32, broadcast to ``sums``.
+        zero_point: one number.
+        dtype: int8 or uint8.
     """
-    left = np.subtract(a, a_zero, dtype=np.float64)
-    right = np.subtract(b, b_zero, dtype=np.float64)
-    return gemm.matmul(left, right).astype(np.int64).astype(np.int32)
+    values, patterns = _flat(sums, np.int32), buffers.empty(sums.size, np.uint8)
+    rounding = (*limits(dtype), int(zero_point.reshape(-1)[0]))
 
+    def run(parameters: tuple[Array, ...], line: int, part: tuple[int, int]) -> None:
+        _REQUANTIZE(values, *parameters, line, rounding, part, patterns)
 
-def requantize(accumulated: Array, multiplier: Array, zero_point: Array, dtype: DType) -> Array:
-    """int32 times the multiplier in float32, then as `quantize` goes on."""
-    with np.errstate(all="ignore"):
-        scaled = accumulated.astype(np.float32) * multiplier
-    return quantize(scaled, np.asarray(1, np.float32), zero_point, dtype)
+    _in_lines(sums.shape, (np.asarray(multiplier),), run)
+    return patterns.view(dtype).reshape(sums.shape)

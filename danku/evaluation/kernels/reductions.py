@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.typing import NDArray
 
-from danku.evaluation.kernels import scalars
+from danku.evaluation.kernels import rows
 from danku.evaluation.kernels.arrays import (
     BOOL,
     FLOATS,
@@ -57,39 +57,6 @@ def _products(values: Floats, products: Floats) -> None:
             factors = values[o, r]
             for i in range(values.shape[2]):
                 accumulators[i] *= factors[i]
-
-
-@kernel(source(FLOAT64, 2), target(FLOAT64, 2))
-def _softmax(rows: Floats, results: Floats) -> None:
-    for i in range(rows.shape[0]):
-        values, powers = rows[i], results[i]
-        largest = -inf
-        for j in range(values.size):
-            largest = values[j] if values[j] > largest else largest
-        for j in range(values.size):
-            powers[j] = scalars.exp(values[j] - largest)
-        total = 0.0
-        for j in range(values.size):
-            total += powers[j]
-        for j in range(values.size):
-            powers[j] = powers[j] / total
-
-
-@kernel(source(FLOAT64, 2), target(FLOAT64, 2))
-def _log_softmax(rows: Floats, results: Floats) -> None:
-    for i in range(rows.shape[0]):
-        values, powers = rows[i], results[i]
-        largest = -inf
-        for j in range(values.size):
-            largest = values[j] if values[j] > largest else largest
-        for j in range(values.size):
-            powers[j] = scalars.exp(values[j] - largest)
-        total = 0.0
-        for j in range(values.size):
-            total += powers[j]
-        logarithm = scalars.log(total)
-        for j in range(values.size):
-            powers[j] = (values[j] - largest) - logarithm
 
 
 def _grouped(x: Array, axes: Sequence[int]) -> Array:
@@ -261,15 +228,16 @@ def argmax(x: Array, axis: int, select_last: bool = False) -> Array:
     return np.asarray(indices, np.int64)
 
 
-def _along(function: Kernel, x: Array, axis: int) -> Array:
-    x = floats(x, function.name)
-    moved = np.moveaxis(x, axis, -1)
-    rows = moved.astype(np.float64, order="C").reshape(prod(moved.shape[:-1]), moved.shape[-1])
-    results = np.empty_like(rows)
-    function(rows, results)
-    with np.errstate(all="ignore"):
-        narrowed = rounded(results, x.dtype)
-    return np.ascontiguousarray(np.moveaxis(narrowed.reshape(moved.shape), -1, axis))
+def _along(x: Array, axis: int, *, logarithmic: bool) -> Array:
+    x = floats(x, "softmax")
+    if x.dtype == np.float16:
+        with np.errstate(all="ignore"):
+            wide = _along(x.astype(np.float32), axis, logarithmic=logarithmic)
+            return wide.astype(np.float16)
+    if axis in (-1, x.ndim - 1):
+        return rows.softmax(x, logarithmic=logarithmic)
+    result = rows.softmax(np.moveaxis(x, axis, -1), logarithmic=logarithmic)
+    return np.ascontiguousarray(np.moveaxis(result, -1, axis))
 
 
 def hardmax(x: Array, axis: int) -> Array:
@@ -286,12 +254,12 @@ def softmax(x: Array, axis: int) -> Array:
 
     NaN anywhere along the axis, +inf, or nothing but -inf makes all of it NaN.
     """
-    return _along(_softmax, x, axis)
+    return _along(x, axis, logarithmic=False)
 
 
 def log_softmax(x: Array, axis: int) -> Array:
     """The logarithm of ``softmax``: (x - largest) - log(sum), float64 throughout, rounded once."""
-    return _along(_log_softmax, x, axis)
+    return _along(x, axis, logarithmic=True)
 
 
 def l1_norm(x: Array, axes: Sequence[int], keepdims: bool) -> Array:

@@ -16,8 +16,9 @@ Indices = NDArray[np.int64]
 
 WIDEST = 1_024
 """Neighbours that an element of the result may have along one axis."""
+_SMALLEST_STRETCH = 2.0**-64
 # NOTE: so many places of the result are computed at a time; the bits do not depend on it.
-_TOGETHER = 2**14
+TOGETHER = 2**14
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,16 @@ class Interpolation:
         reach = {"nearest": 0, "linear": 1, "cubic": 2}[self.mode]
         if not reach:
             return 0, 1
-        stretched = min(scale, 1.0) if self.antialias else 1.0
+        # NOTE: whatever a scale is, the number of neighbours is one; too many are refused.
+        stretched = max(min(scale, 1.0), _SMALLEST_STRETCH) if self.antialias else 1.0
         first = floor(-reach / stretched) + 1
         return first, 2 - first
 
 
 def _within(x: Floats, axis: Axis) -> Floats:
-    """NOTE: what lies outside is replaced, however far; integers could not hold it."""
-    cut: Floats = np.clip(x, -1.0, axis.length)
-    return cut
+    """NOTE: what lies outside is replaced, however far; integers could not hold it, nor NaN, which
+    comes of bounds so large that their products are infinite, and lies outside too."""
+    return np.where(np.isnan(x), -1.0, np.clip(x, -1.0, axis.length))
 
 
 def coordinates(axis: Axis, mode: str) -> Floats:
@@ -139,8 +141,8 @@ def _along(data: Array, axis: Axis, method: Interpolation) -> Array:
     result = np.zeros(shape)
     along = np.moveaxis(result, axis.place, -1)
     source = np.moveaxis(data, axis.place, -1)
-    for start in range(0, axis.wanted, _TOGETHER):
-        part = slice(start, start + _TOGETHER)
+    for start in range(0, axis.wanted, TOGETHER):
+        part = slice(start, start + TOGETHER)
         _add_neighbours(source, x[part], axis, method, along[..., part])
     return result
 

@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 _CUBIC = -0.75
+# NOTE: so many elements of the result are computed at a time; the bits do not depend on it.
+_TOGETHER = 2**18
 
 
 def _limits(length: int, corners: bool) -> tuple[float, float]:
@@ -82,6 +84,22 @@ def sample(data: Array, grid: Array, mode: str, padding: str, corners: bool) -> 
     Returns:
         [batch, channels, *places]
     """
+    images, channels = data.shape[:2]
+    places = grid.shape[1:-1]
+    result = np.empty((images, channels, *places))
+    some_images = max(1, _TOGETHER // (channels * prod(places)))
+    some_channels = max(1, _TOGETHER // prod(places))
+    for image in range(0, images, some_images):
+        chosen = slice(image, image + some_images)
+        for channel in range(0, channels, some_channels):
+            part = slice(channel, channel + some_channels)
+            result[chosen, part] = _sampled(
+                data[chosen, part], grid[chosen], mode, padding, corners
+            )
+    return result
+
+
+def _sampled(data: Array, grid: Array, mode: str, padding: str, corners: bool) -> Floats:
     batch, channels, *sizes = data.shape
     places = grid.shape[1:-1]
     points = grid.astype(np.float64).reshape(batch, prod(places), len(sizes))[..., ::-1]

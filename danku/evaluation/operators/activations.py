@@ -22,6 +22,9 @@ from danku.evaluation.operators.arithmetic import infer_alike, run_unary
 from danku.evaluation.registry import Attribute, Operator
 from danku.evaluation.tensor import Array, TensorType
 
+_LARGEST = float(np.finfo(np.float32).max)
+"""What Clip cuts to where its attributes say nothing, infinities included."""
+
 
 def _infer_clip(node: Node, inputs: Sequence[TensorType | None]) -> list[TensorType]:
     values = inputs[0]
@@ -40,10 +43,7 @@ def _run_clip(node: Node, arrays: Sequence[Any]) -> list[Array]:
 
 def _run_clip_by_attributes(node: Node, arrays: Sequence[Array]) -> list[Array]:
     [values] = arrays
-    low, high = (
-        None if node[name] is None else np.asarray(node[name], values.dtype)
-        for name in ("min", "max")
-    )
+    low, high = (np.asarray(node[name], values.dtype) for name in ("min", "max"))
     return [elementwise.clip(values, low, high)]
 
 
@@ -105,7 +105,10 @@ OPERATORS = [
         _run_clip_by_attributes,
         inputs=(1, 1),
         opsets=(1, 10),
-        attributes={"min": Attribute("float"), "max": Attribute("float")},
+        attributes={
+            "min": Attribute("float", -_LARGEST),
+            "max": Attribute("float", _LARGEST),
+        },
     ),
     Operator("Clip", _infer_clip, _run_clip, inputs=(1, 3), opsets=(11, 1_000)),
     *_scores("Softmax", reductions.softmax),

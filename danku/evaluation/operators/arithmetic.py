@@ -16,6 +16,9 @@ from danku.evaluation.tensor import Array, TensorType
 Unary = Callable[[Array], Array]
 Binary = Callable[[Array, Array], Array]
 
+_POWER_WORK = 16
+"""Multiply-accumulates that a power is charged."""
+
 
 def infer_alike(kinds: str) -> Infer:
     """Inputs of one type among ``kinds``, broadcast; the output has that type too."""
@@ -85,8 +88,17 @@ def _binary(name: str, function: Binary) -> Operator:
     return Operator(name, infer_alike(NUMBERS), run_chain(function), inputs=(2, 2))
 
 
-def _variadic(name: str, function: Binary, kinds: str) -> Operator:
-    return Operator(name, infer_alike(kinds), run_chain(function), inputs=(1, ANY_NUMBER))
+def _chain_work(node: Node, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
+    """NOTE: each input after the second may be small and goes over the whole of the output."""
+    return outputs[0].elements * max(len(inputs) - 2, 0)
+
+
+def _variadic(name: str, run: Run, kinds: str) -> Operator:
+    return Operator(name, infer_alike(kinds), run, inputs=(1, ANY_NUMBER), work=_chain_work)
+
+
+def _power_work(node: Node, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
+    return outputs[0].elements * _POWER_WORK
 
 
 OPERATORS = [
@@ -94,15 +106,16 @@ OPERATORS = [
     _binary("Sub", np.subtract),
     _binary("Mul", np.multiply),
     _binary("Div", elementwise.divide),
-    _variadic("Sum", np.add, FLOATS),
-    _variadic("Max", elementwise.maximum, NUMBERS),
-    _variadic("Min", elementwise.minimum, NUMBERS),
-    Operator("Mean", infer_alike(FLOATS), _run_mean, inputs=(1, ANY_NUMBER)),
+    _variadic("Sum", run_chain(np.add), FLOATS),
+    _variadic("Max", run_chain(elementwise.maximum), NUMBERS),
+    _variadic("Min", run_chain(elementwise.minimum), NUMBERS),
+    _variadic("Mean", _run_mean, FLOATS),
     Operator(
         "Pow",
         _infer_pow,
         _run_pow,
         inputs=(2, 2),
+        work=_power_work,
     ),
     _unary("Neg", np.negative, NUMBERS),
     _unary("Abs", np.abs, NUMBERS),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from danku.evaluation import profile
 from danku.evaluation.graph import Node
 from danku.evaluation.inference import (
     ANYTHING,
@@ -165,6 +166,8 @@ def _folding(node: Node, data: TensorType, image: TensorType, block: TensorType)
     axes = list(map(_Axis, sizes, blocks, dilations, margins, strides))
     if data.shape[1] % prod(blocks) or data.shape[2] != prod(axis.count for axis in axes):
         raise refuse(node, f"{data} does not fit the image")
+    if max(*dilations, *strides, *pads) > profile.DIMENSION:
+        raise refuse(node, "a dilation, stride or pad that is too large")
     return axes
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def _infer(node: Node, data: TensorType, wanted: DType) -> list[TensorType]:
     if profile.STRING in (data.dtype, result.dtype) and data.dtype != result.dtype:
         require_kind(node, _SPELLED, data)
         require_kind(node, _SPELLED, result)
-    if node["round_mode"] not in _ROUNDINGS:
+    if node.attributes.get("round_mode", "up") not in _ROUNDINGS:
         raise refuse(node, f"round_mode is not one of {', '.join(_ROUNDINGS)}")
     return [result]
 
@@ -39,14 +39,16 @@ def _cast(node: Node, data: Array, wanted: DType) -> Array:
         wanted = np.dtype(np.float32)
     if data.dtype == profile.STRING:
         return spelling.parsed(data, wanted)
-    saturate = bool(node["saturate"])
+    saturate = bool(node.attributes.get("saturate", 1))
     if wanted in narrow.INTEGER_BITS:
         return narrow.to_small_integer(elementwise.cast(data, np.int64), wanted)
     if wanted in narrow.NAN_PATTERNS:
         saturate |= wanted == narrow.FLOAT4
         return narrow.to_small_float(_floats(data), wanted, saturate=saturate)
     if wanted == narrow.FLOAT8E8M0:
-        return narrow.to_power_of_two(_floats(data), node["round_mode"], saturate=saturate)
+        return narrow.to_power_of_two(
+            _floats(data), node.attributes.get("round_mode", "up"), saturate=saturate
+        )
     return elementwise.cast(data, wanted)
 
 
@@ -92,32 +94,42 @@ def _run_bit_cast(node: Node, arrays: Sequence[Array]) -> list[Array]:
     return [bits.view(np.uint8) != 0 if wanted == np.bool_ else bits.view(wanted)]
 
 
-_ROUNDING = {"saturate": Attribute("int", 1), "round_mode": Attribute("string", "up")}
+_TO = {"to": Attribute("int", required=True)}
+_SATURATE = {"saturate": Attribute("int", 1)}
+_ROUND_MODE = {"round_mode": Attribute("string", "up")}
+
+
+def _cast_versions(opsets: tuple[int, int], known: Mapping[str, Attribute]) -> list[Operator]:
+    first, last = opsets
+    return [
+        Operator(
+            "Cast", _infer_cast, _run_cast, (1, 1), opsets=opsets, attributes={**_TO, **known}
+        ),
+        Operator(
+            "CastLike",
+            _infer_cast_like,
+            _run_cast_like,
+            inputs=(2, 2),
+            opsets=(max(first, _CAST_LIKE_SINCE), last),
+            attributes=known,
+            native=True,
+        ),
+    ]
+
+
+_CAST_LIKE_SINCE = 15
 
 OPERATORS = [
-    Operator(
-        "Cast",
-        _infer_cast,
-        _run_cast,
-        inputs=(1, 1),
-        attributes={"to": Attribute("int", required=True)} | _ROUNDING,
-    ),
-    Operator(
-        "CastLike",
-        _infer_cast_like,
-        _run_cast_like,
-        inputs=(2, 2),
-        opsets=(15, 1_000),
-        attributes=_ROUNDING,
-        native=True,
-    ),
+    *_cast_versions((1, 18), {}),
+    *_cast_versions((19, 23), _SATURATE),
+    *_cast_versions((24, 1_000), _SATURATE | _ROUND_MODE),
     Operator(
         "BitCast",
         _infer_bit_cast,
         _run_bit_cast,
         inputs=(1, 1),
         opsets=(26, 1_000),
-        attributes={"to": Attribute("int", required=True)},
+        attributes=_TO,
         native=True,
     ),
 ]

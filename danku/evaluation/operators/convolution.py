@@ -13,14 +13,24 @@ import numpy as np
 
 from danku.evaluation.graph import Node
 from danku.evaluation.inference import FLOATS, refuse, require_kind
-from danku.evaluation.kernels import convolution
+from danku.evaluation.kernels import buffers, convolution
 from danku.evaluation.kernels.convolution import Axes, Convolution, PackedKernel
 from danku.evaluation.kernels.epilogue import Code, Epilogue, Operation, epilogue
 from danku.evaluation.kernels.layout import Axis
 from danku.evaluation.prepared import Prepared, Weights
 from danku.evaluation.registry import Attribute, Operator
 from danku.evaluation.tensor import Array, DType, TensorType
-from danku.evaluation.windows import WINDOW, Window, listed, spatial, three, windows
+from danku.evaluation.windows import (
+    WINDOW,
+    Window,
+    convolution_axis,
+    listed,
+    require_bias,
+    require_channels,
+    three,
+    weights_kernel,
+    windows,
+)
 
 RESIDUE_WORK = 2**14
 """Multiply-accumulates that ConvTranspose is charged for each residue of its strides."""
@@ -29,37 +39,12 @@ _ALONE = Axis(1, 1, (0,), 1)
 """A spatial axis that is not there."""
 
 
-def _kernel(node: Node, data: TensorType, weights: TensorType) -> tuple[int, ...]:
-    """The spatial shape of the weights, checked."""
-    count = len(spatial(node, data))
-    if weights.rank != data.rank:
-        raise refuse(node, f"weights of rank {weights.rank}")
-    kernel = weights.shape[2:]
-    if node["kernel_shape"] is not None and listed(node, "kernel_shape", count, None, 0) != kernel:
-        raise refuse(node, "kernel_shape is not that of the weights")
-    if 0 in weights.shape:
-        raise refuse(node, "weights without elements")
-    if node["group"] < 1:
-        raise refuse(node, f"{node['group']} groups")
-    return kernel
-
-
-def _check_channels(node: Node, channels: int, wanted: int, grouped: int) -> None:
-    if channels != wanted or wanted % node["group"] != 0 or grouped % node["group"] != 0:
-        raise refuse(node, "channels that do not fit the weights and groups")
-
-
-def _check_bias(node: Node, bias: TensorType | None, outputs: int) -> None:
-    if bias is not None and bias.shape != (outputs,):
-        raise refuse(node, "a bias that is not one for each channel")
-
-
 def _infer_conv(node: Node, inputs: Sequence[Any]) -> list[TensorType]:
     data, weights, bias = [*inputs, None][:3]
     require_kind(node, FLOATS, data, weights, bias)
-    kernel, groups = _kernel(node, data, weights), node["group"]
-    _check_channels(node, data.shape[1], weights.shape[1] * groups, weights.shape[0])
-    _check_bias(node, bias, weights.shape[0])
+    kernel, groups = weights_kernel(node, data, weights), node["group"]
+    require_channels(node, data.shape[1], weights.shape[1] * groups, weights.shape[0])
+    require_bias(node, bias, weights.shape[0])
     counts = (window.count for window in windows(node, data.shape[2:], kernel))
     return [data.with_shape(data.shape[0], weights.shape[0], *counts)]
 
@@ -67,11 +52,6 @@ def _infer_conv(node: Node, inputs: Sequence[Any]) -> list[TensorType]:
 def _conv_work(node: Node, inputs: Sequence[Any], outputs: Sequence[TensorType]) -> int:
     taken: int = prod(inputs[1].shape[1:])
     return outputs[0].elements * taken
-
-
-def _conv_axis(window: Window) -> Axis:
-    positions = (j * window.dilation - window.before for j in range(window.kernel))
-    return Axis(window.size, window.stride, tuple(positions), window.count)
 
 
 @dataclass(frozen=True)
@@ -107,7 +87,7 @@ class _Convolution:
 
     def run(self, arrays: Sequence[Any]) -> list[Array]:
         other = arrays[-1] if self._steps.takes_tensor else None
-        out = np.empty(self.result, self.dtype)
+        out = buffers.empty(self.result, self.dtype)
         for part in self._ready:
             part.run(arrays[0], out, other)
         return [out]
@@ -134,7 +114,7 @@ def _conv(
     )
     seen = windows(node, data.shape[2:], weights.shape[2:])
     result = (data.shape[0], outputs, *(window.count for window in seen))
-    axes = three([_conv_axis(window) for window in seen], _ALONE)
+    axes = three([convolution_axis(window) for window in seen], _ALONE)
     return _biased(_Convolution((_Part(packed, axes),), data.shape, result, weights.dtype), bias)
 
 
@@ -203,10 +183,10 @@ def _transposed_windows(
 def _infer_transposed(node: Node, inputs: Sequence[Any]) -> list[TensorType]:
     data, weights, bias = [*inputs, None][:3]
     require_kind(node, FLOATS, data, weights, bias)
-    kernel, groups = _kernel(node, data, weights), node["group"]
-    _check_channels(node, data.shape[1], weights.shape[0], groups)
+    kernel, groups = weights_kernel(node, data, weights), node["group"]
+    require_channels(node, data.shape[1], weights.shape[0], groups)
     outputs = weights.shape[1] * groups
-    _check_bias(node, bias, outputs)
+    require_bias(node, bias, outputs)
     sizes = (window.size for window in _transposed_windows(node, data.shape[2:], kernel))
     return [data.with_shape(data.shape[0], outputs, *sizes)]
 

@@ -29,13 +29,17 @@ class _Equation:
 
 def _term(node: Node, text: str, rank: int) -> Labels:
     """The labels of an operand; the axes of an ellipsis are numbered from the last, 0."""
-    letters = text.replace(_ELLIPSIS, "", 1)
-    if not (letters.isascii() and letters.isalpha()) and letters:
-        raise refuse(node, "a malformed equation")
-    hidden = rank - len(letters)
+    hidden = rank - len(_letters(node, text))
     if hidden < 0 or (hidden and _ELLIPSIS not in text):
         raise refuse(node, "an equation that does not fit its operands")
     return _spelled(text, hidden)
+
+
+def _letters(node: Node, text: str) -> str:
+    letters = text.replace(_ELLIPSIS, "", 1)
+    if letters and not (letters.isascii() and letters.isalpha()):
+        raise refuse(node, "a malformed equation")
+    return letters
 
 
 def _spelled(text: str, hidden: int) -> Labels:
@@ -58,6 +62,8 @@ def _equation(node: Node, ranks: Sequence[int]) -> _Equation:
     if not arrow:
         once = sorted(label for label in count if label.isalpha() and count[label] == 1)
         right = _ELLIPSIS + "".join(once) if hidden else "".join(once)
+    # NOTE: a digit is no letter; it would name an axis of the ellipsis.
+    _letters(node, right)
     output = _spelled(right, hidden)
     known = {*count, *map(str, range(hidden))}
     if len(set(output)) != len(output) or not known.issuperset(output):

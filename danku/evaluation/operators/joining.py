@@ -24,10 +24,15 @@ def _infer(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
 def _run(node: Node, arrays: Sequence[Array]) -> list[Array]:
     left, right = np.broadcast_arrays(*arrays)
     joined = np.empty(left.size, profile.STRING)
+    room = profile.STRING_BYTES + profile.STRING_COST * left.size
     for place, (start, end) in enumerate(zip(left.flat, right.flat, strict=True)):
         text = start + end
-        if len(text.encode()) > profile.STRING_BYTES:
+        length = len(text.encode())
+        room -= length
+        if length > profile.STRING_BYTES:
             raise RuntimeRejection("StringConcat: a string that is too long")
+        if room < 0:
+            raise RuntimeRejection("StringConcat: strings that are too long together")
         joined[place] = text
     return [joined.reshape(left.shape)]
 

@@ -19,6 +19,7 @@ from danku.evaluation.inference import (
     require_rank,
 )
 from danku.evaluation.kernels import gemm
+from danku.evaluation.kernels.blocks import panel_width, rounded_up
 from danku.evaluation.kernels.epilogue import Code, Epilogue, Operation, epilogue
 from danku.evaluation.kernels.gemm import PackedB, Product
 from danku.evaluation.prepared import Prepared, Weights
@@ -120,6 +121,24 @@ class _Product:
         return replace(self, operations=together)
 
 
+_LEAST_WASTE = 2**20
+"""Bytes that packing may add to any matrix."""
+_MOST_WASTE = 4
+"""How many times larger packing may make a large one."""
+
+
+def _packed(memory: Weights, constant: Array, form: str, turned: bool) -> PackedB | None:
+    """A constant right operand packed; None if that would take many times its memory.
+
+    NOTE: columns are filled up to whole panels, and what that takes is not metered.
+    """
+    depth, columns = constant.shape[::-1] if turned else constant.shape
+    size = depth * rounded_up(columns, panel_width(constant.dtype)) * constant.dtype.itemsize
+    if size > max(_MOST_WASTE * constant.nbytes, _LEAST_WASTE):
+        return None
+    return memory.form(constant, form, lambda: gemm.pack(constant.T if turned else constant))
+
+
 def _prepare_matmul(
     node: Node, inputs: Sequence[TensorType | None], memory: Weights
 ) -> Prepared | None:
@@ -127,9 +146,9 @@ def _prepare_matmul(
     assert left is not None and right is not None
     if left.dtype not in gemm.TYPES or left.rank < 2 or right.rank < 2:
         return None
-    packed, value = None, right.value
-    if value is not None and right.rank == 2:
-        packed = memory.form(value, "product", lambda: gemm.pack(value))
+    packed = None
+    if right.value is not None and right.rank == 2:
+        packed = _packed(memory, right.value, "product", turned=False)
     return _Product(left.shape, right.shape, packed, left.dtype)
 
 
@@ -154,10 +173,10 @@ def _prepare_gemm(
         each.shape[::-1] if over else each.shape
         for each, over in zip((left, right), turned, strict=True)
     ]
-    packed, value = None, right.value
-    if value is not None:
+    packed = None
+    if right.value is not None:
         form = "turned product" if turned[1] else "product"
-        packed = memory.form(value, form, lambda: gemm.pack(value.T if turned[1] else value))
+        packed = _packed(memory, right.value, form, turned[1])
     return _Product(shapes[0], shapes[1], packed, left.dtype, turned, tuple(operations))
 
 

@@ -16,7 +16,9 @@ BOOLEAN = "b"
 _BOOL = np.dtype(np.bool_)
 
 
-def _operator(name: str, function: Callable[..., Any], kinds: str, inputs: int = 2) -> Operator:
+def _operator(
+    name: str, function: Callable[..., Any], kinds: str, inputs: int = 2, since: int = 1
+) -> Operator:
     def infer(node: Node, types: Sequence[TensorType]) -> list[TensorType]:
         require_kind(node, kinds, *types)
         return [TensorType(_BOOL, broadcast(node, *(each.shape for each in types)))]
@@ -25,7 +27,7 @@ def _operator(name: str, function: Callable[..., Any], kinds: str, inputs: int =
         with np.errstate(all="ignore"):
             return [np.asarray(function(*arrays), np.bool_)]
 
-    return Operator(name, infer, run, inputs=(inputs, inputs))
+    return Operator(name, infer, run, inputs=(inputs, inputs), opsets=(since, 1_000))
 
 
 def _infer_where(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
@@ -44,9 +46,9 @@ def _run_where(node: Node, arrays: Sequence[Array]) -> list[Array]:
 OPERATORS = [
     _operator("Equal", np.equal, ANYTHING),
     _operator("Greater", np.greater, NUMBERS),
-    _operator("GreaterOrEqual", np.greater_equal, NUMBERS),
+    _operator("GreaterOrEqual", np.greater_equal, NUMBERS, since=12),
     _operator("Less", np.less, NUMBERS),
-    _operator("LessOrEqual", np.less_equal, NUMBERS),
+    _operator("LessOrEqual", np.less_equal, NUMBERS, since=12),
     _operator("And", np.logical_and, BOOLEAN),
     _operator("Or", np.logical_or, BOOLEAN),
     _operator("Xor", np.logical_xor, BOOLEAN),

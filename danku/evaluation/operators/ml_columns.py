@@ -27,7 +27,8 @@ def _imputed(node: Node, data: TensorType) -> tuple[Array, Any]:
     floats = data.kind == "f"
     name = "imputed_value_floats" if floats else "imputed_value_int64s"
     replaced = node["replaced_value_float" if floats else "replaced_value_int64"]
-    filling = np.array(node[name] or (), np.float32 if floats else np.int64)
+    kind = np.float32 if floats else np.int64
+    filling = node.derived(("imputed", name), lambda: np.array(node[name] or (), kind))
     if len(filling) not in (1, data.shape[-1]):
         raise refuse(node, f"{name} are not one for each feature")
     return filling.astype(data.dtype), replaced
@@ -82,8 +83,9 @@ def _run_vectorizer(node: Node, arrays: Sequence[Array]) -> list[Array]:
 def _categories(node: Node, numbers: str, texts: str) -> Mapping[Any, int]:
     if bool(node[numbers]) == bool(node[texts]):
         raise refuse(node, "needs integer or string categories, and not both")
-    places = {category: place for place, category in enumerate(node[numbers] or node[texts])}
-    if len(places) != len(node[numbers] or node[texts]):
+    listed = node[numbers] or node[texts]
+    places = node.derived("places", lambda: {each: place for place, each in enumerate(listed)})
+    if len(places) != len(listed):
         raise refuse(node, "a category is listed twice")
     return places
 
@@ -97,6 +99,13 @@ def _infer_one_hot(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]
     return [TensorType(FLOAT32, (*data.shape, len(places)))]
 
 
+def _ascending(numbers: Sequence[int]) -> tuple[Array, Array]:
+    """The numbers in ascending order, and where each of them stood."""
+    known = np.array(numbers, np.int64)
+    order = np.argsort(known, kind="stable")
+    return known[order], order
+
+
 def _run_one_hot(node: Node, arrays: Sequence[Array]) -> list[Array]:
     """A row of zeros with a 1 at the category's place; numbers are cast to int64 first."""
     [data] = arrays
@@ -104,11 +113,10 @@ def _run_one_hot(node: Node, arrays: Sequence[Array]) -> list[Array]:
     if data.dtype == profile.STRING:
         found = np.array([places.get(each, -1) for each in data.reshape(-1)], np.int64)
     else:
-        known = np.array(list(places), np.int64)
-        order = np.argsort(known, kind="stable")
+        known, order = node.derived("sorted", lambda: _ascending(list(places)))
         wanted = elementwise.cast(data, np.int64).reshape(-1)
-        place = np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)
-        found = np.where(known[order][place] == wanted, order[place], -1)
+        place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+        found = np.where(known[place] == wanted, order[place], -1)
     if not node["zeros"] and (found < 0).any():
         raise RuntimeRejection("OneHotEncoder: an unknown category")
     hot = np.zeros((found.size, len(places)), FLOAT32)
@@ -129,15 +137,18 @@ def _infer_mapper(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
     return [TensorType(_INT64 if data.dtype == profile.STRING else profile.STRING, data.shape)]
 
 
+def _mapping(node: Node, keys: str, values: str) -> dict[Any, Any]:
+    return dict(zip(node[keys], node[values], strict=True))
+
+
 def _run_mapper(node: Node, arrays: Sequence[Array]) -> list[Array]:
     [data] = arrays
-    numbers, texts = node["cats_int64s"], node["cats_strings"]
     listed = data.reshape(-1).tolist()
     if data.dtype == profile.STRING:
-        number_of = dict(zip(texts, numbers, strict=True))
+        number_of = node.derived("numbers", lambda: _mapping(node, "cats_strings", "cats_int64s"))
         found = np.array([number_of.get(each, node["default_int64"]) for each in listed], np.int64)
     else:
-        text_of = dict(zip(numbers, texts, strict=True))
+        text_of = node.derived("texts", lambda: _mapping(node, "cats_int64s", "cats_strings"))
         found = strings([text_of.get(each, node["default_string"]) for each in listed])
     return [found.reshape(data.shape)]
 

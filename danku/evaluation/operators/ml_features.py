@@ -10,7 +10,7 @@ from danku.evaluation.graph import Node
 from danku.evaluation.inference import ANYTHING, refuse, require_kind
 from danku.evaluation.kernels import elementwise, reductions
 from danku.evaluation.kernels.rejection import RuntimeRejection
-from danku.evaluation.operators.ml_linear import DOMAIN, FLOAT32, require_features
+from danku.evaluation.operators.ml_linear import DOMAIN, FLOAT32, float_list, require_features
 from danku.evaluation.registry import Attribute, Operator
 from danku.evaluation.tensor import Array, TensorType
 
@@ -31,7 +31,7 @@ def _run_scaler(node: Node, arrays: Sequence[Array]) -> list[Array]:
     """(x - offset) * scale in float32; float64 input is scaled in float64, then rounded."""
     dtype = _FLOAT64 if arrays[0].dtype == _FLOAT64 else FLOAT32
     features = elementwise.cast(arrays[0], dtype)
-    offset, scale = (np.array(node[name], np.float32).astype(dtype) for name in ("offset", "scale"))
+    offset, scale = (float_list(node, name).astype(dtype) for name in ("offset", "scale"))
     with np.errstate(all="ignore"):
         return [elementwise.cast((features - offset) * scale, FLOAT32)]
 

@@ -74,18 +74,18 @@ def _default(node: Node, name: str, dtype: DType) -> Any:
 
 
 def _table(node: Node) -> _Table:
-    if "table" not in node.memo:
-        _, key_type, keys = _listed(node, "keys")
-        name, value_type, values = _listed(node, "values")
-        if len(keys) != len(values):
-            raise refuse(node, "as many values as keys are needed")
-        found: dict[Any, Any] = {}
-        for key, value in zip(keys, values, strict=True):
-            found.setdefault(_key(key), value)
-        default = _default(node, name, value_type)
-        node.memo["table"] = _Table(key_type, value_type, found, default)
-    table: _Table = node.memo["table"]
-    return table
+    return node.derived("table", lambda: _made(node))
+
+
+def _made(node: Node) -> _Table:
+    _, key_type, keys = _listed(node, "keys")
+    name, value_type, values = _listed(node, "values")
+    if len(keys) != len(values):
+        raise refuse(node, "as many values as keys are needed")
+    found: dict[Any, Any] = {}
+    for key, value in zip(keys, values, strict=True):
+        found.setdefault(_key(key), value)
+    return _Table(key_type, value_type, found, _default(node, name, value_type))
 
 
 def _infer_encoder(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
@@ -110,15 +110,21 @@ def _infer_old_encoder(node: Node, inputs: Sequence[TensorType]) -> list[TensorT
 
 def _run_old_encoder(node: Node, arrays: Sequence[Array]) -> list[Array]:
     [labels] = arrays
-    classes = node["classes_strings"]
-    numbers, texts = _KINDS["int64s"], profile.STRING
     if labels.dtype != profile.STRING:
-        names = dict(enumerate(classes))
-        return [_Table(numbers, texts, names, node["default_string"])(labels)]
+        return [node.derived("names", lambda: _names(node))(labels)]
+    return [node.derived("numbers", lambda: _numbers(node))(labels)]
+
+
+def _names(node: Node) -> _Table:
+    names = dict(enumerate(node["classes_strings"]))
+    return _Table(_KINDS["int64s"], profile.STRING, names, node["default_string"])
+
+
+def _numbers(node: Node) -> _Table:
     places: dict[str, int] = {}
-    for place, name in enumerate(classes):
+    for place, name in enumerate(node["classes_strings"]):
         places.setdefault(name, place)
-    return [_Table(texts, numbers, places, node["default_int64"])(labels)]
+    return _Table(profile.STRING, _KINDS["int64s"], places, node["default_int64"])
 
 
 def _infer_zip_map(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
@@ -178,7 +184,7 @@ OPERATORS = [
         _run_encoder,
         inputs=(1, 1),
         domain=DOMAIN,
-        opsets=(4, 4),
+        opsets=(4, 1_000),
         attributes={
             **_ENCODER,
             "keys_tensor": Attribute("tensor"),

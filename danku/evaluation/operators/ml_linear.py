@@ -36,11 +36,20 @@ def class_labels(node: Node, integers: str, texts: str) -> tuple[Label, ...]:
     return tuple(node[integers] or node[texts])
 
 
-def label_array(labels: Sequence[Label]) -> Array:
-    """Labels as a tensor [n] of int64 or strings."""
-    if isinstance(labels[0], str):
-        return strings([str(label) for label in labels])
-    return np.array(labels, np.int64)
+def label_array(node: Node, labels: Sequence[Label]) -> Array:
+    """The labels of a node as a tensor [n] of int64 or strings."""
+
+    def made() -> Array:
+        if isinstance(labels[0], str):
+            return strings([str(label) for label in labels])
+        return np.array(labels, np.int64)
+
+    return node.derived("labels", made)
+
+
+def float_list(node: Node, name: str) -> Array:
+    """An attribute that is a list of floats, as float32 [n]; empty if it is absent."""
+    return node.derived(("floats", name), lambda: np.array(node[name] or (), np.float32))
 
 
 def _linear(node: Node, features: TensorType, outputs: int) -> None:
@@ -55,11 +64,11 @@ def _linear(node: Node, features: TensorType, outputs: int) -> None:
 
 
 def _scores(node: Node, features: Array, outputs: int) -> Array:
-    coefficients = np.array(node["coefficients"], np.float32).reshape(outputs, -1)
+    coefficients = float_list(node, "coefficients").reshape(outputs, features.shape[1])
     scores = gemm.matmul(elementwise.cast(features, FLOAT32), coefficients.T)
     if node["intercepts"] is not None:
         with np.errstate(all="ignore"):
-            scores = scores + np.array(node["intercepts"], np.float32)
+            scores = scores + float_list(node, "intercepts")
     return scores
 
 
@@ -121,7 +130,7 @@ def _run_classifier(node: Node, arrays: Sequence[Array]) -> list[Array]:
     else:
         winners = reductions.argmax(scores, 1)
         probabilities = transformed(scores, transform)
-    return [label_array(labels)[winners], probabilities]
+    return [label_array(node, labels)[winners], probabilities]
 
 
 _COEFFICIENTS = {

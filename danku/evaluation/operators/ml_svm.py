@@ -14,6 +14,7 @@ from danku.evaluation.operators.ml_linear import (
     DOMAIN,
     FLOAT32,
     class_labels,
+    float_list,
     label_array,
     require_features,
 )
@@ -29,11 +30,7 @@ _PART = 2**18
 
 def _list(node: Node, name: str) -> Array:
     """A list of float32, widened to float64."""
-    key = "list", name
-    if key not in node.memo:
-        node.memo[key] = np.array(node[name] or (), np.float32).astype(np.float64)
-    found: Array = node.memo[key]
-    return found
+    return node.derived(("wide", name), lambda: float_list(node, name).astype(np.float64))
 
 
 def _check(node: Node, features: TensorType, vectors: int) -> None:
@@ -51,7 +48,7 @@ def _check(node: Node, features: TensorType, vectors: int) -> None:
 def _similarities(node: Node, features: Array, vectors: int) -> Array:
     """The kernel of each row with each support vector, [rows, vectors] in float32."""
     rows = elementwise.cast(features, FLOAT32)
-    points = _list(node, "support_vectors").astype(FLOAT32).reshape(vectors, rows.shape[1])
+    points = float_list(node, "support_vectors").reshape(vectors, rows.shape[1])
     kind = node["kernel_type"]
     with np.errstate(all="ignore"):
         if kind == "RBF":
@@ -61,7 +58,7 @@ def _similarities(node: Node, features: Array, vectors: int) -> Array:
         products = gemm.matmul(rows, points.T)
         if kind == "LINEAR":
             return products
-        gamma, added, degree = _list(node, "kernel_params").astype(FLOAT32)
+        gamma, added, degree = float_list(node, "kernel_params")
         products = products * gamma + added
         return functions.tanh(products) if kind == "SIGMOID" else functions.power(products, degree)
 
@@ -108,7 +105,7 @@ def _regressed(node: Node, features: Array) -> Array:
 def _sizes(node: Node) -> tuple[int, int]:
     """How many classes and support vectors."""
     labels = class_labels(node, "classlabels_ints", "classlabels_strings")
-    return len(labels), sum(node["vectors_per_class"] or ())
+    return len(labels), node.derived("vectors", lambda: sum(node["vectors_per_class"] or ()))
 
 
 def _infer_classifier(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
@@ -141,7 +138,7 @@ def _run_classifier(node: Node, arrays: Sequence[Array]) -> list[Array]:
     _, vectors = _sizes(node)
     parts = _parts(arrays[0], max(vectors, len(_list(node, "rho"))))
     winners, scores = zip(*(_classified(node, part) for part in parts), strict=True)
-    labels = label_array(class_labels(node, "classlabels_ints", "classlabels_strings"))
+    labels = label_array(node, class_labels(node, "classlabels_ints", "classlabels_strings"))
     return [labels[np.concatenate(winners)], np.concatenate(scores)]
 
 

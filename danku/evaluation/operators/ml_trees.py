@@ -181,7 +181,7 @@ def _run_classifier(node: Node, arrays: Sequence[Array]) -> list[Array]:
         shown = _two_sided(scores, transform, ensemble.likely)
     else:
         shown = transformed(scores, transform)
-    return [label_array(_labels(node))[winners], shown]
+    return [label_array(node, _labels(node))[winners], shown]
 
 
 def _two_sided(scores: Array, transform: str, likely: bool) -> Array:

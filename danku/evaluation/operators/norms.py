@@ -18,7 +18,7 @@ from danku.evaluation.inference import (
     require_kind,
 )
 from danku.evaluation.initializers import element_type
-from danku.evaluation.kernels import moments, reductions
+from danku.evaluation.kernels import moments, reductions, rows
 from danku.evaluation.kernels.arrays import Array, rounded
 from danku.evaluation.kernels.narrow import widened
 from danku.evaluation.registry import Attribute, Operator
@@ -61,9 +61,41 @@ def _infer_layer(node: Node, inputs: Sequence[Any]) -> list[TensorType]:
     return [data.with_shape(*data.shape), saved, saved]
 
 
+def _by_rows(data: Array, axes: Sequence[int], *parameters: Array | None) -> bool:
+    """Whether each parameter has one element for each of a row, or is absent."""
+    row = data.shape[axes[0] :]
+    return (
+        data.size > 0
+        and data.dtype in rows.TYPES
+        and all(
+            each is None or (each.shape, each.dtype) == (row, data.dtype) for each in parameters
+        )
+    )
+
+
+def _run_layer_by_rows(
+    node: Node, data: Array, axes: Sequence[int], scale: Array, bias: Array | None
+) -> list[Array]:
+    kept = data.shape[: axes[0]] + (1,) * len(axes)
+    result, mean, inverse = rows.layer_norm(
+        data.reshape(prod(data.shape[: axes[0]]), -1),
+        scale.reshape(-1),
+        None if bias is None else bias.reshape(-1),
+        node["epsilon"],
+    )
+    saved = widened(np.empty(0, _stash(node))).dtype
+    with np.errstate(all="ignore"):
+        return [
+            result.reshape(data.shape),
+            *(rounded(each, saved).reshape(kept) for each in (mean, inverse)),
+        ]
+
+
 def _run_layer(node: Node, arrays: Sequence[Any]) -> list[Array]:
     data, scale, bias = [*arrays, None][:3]
     axes = tuple(range(node["axis"] % data.ndim, data.ndim))
+    if _by_rows(data, axes, scale, bias):
+        return _run_layer_by_rows(node, data, axes, scale, bias)
     with np.errstate(all="ignore"):
         apart, mean, variance = moments.centred(data, axes)
         inverse = moments.inverse_deviation(variance, node["epsilon"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -12,7 +13,9 @@ from danku.evaluation.graph import Node
 from danku.evaluation.inference import FLOATS, refuse, require_kind
 from danku.evaluation.kernels import functions, pooling, reductions
 from danku.evaluation.kernels.arrays import rounded
-from danku.evaluation.registry import Attribute, Infer, Operator, Run
+from danku.evaluation.kernels.epilogue import Operation
+from danku.evaluation.prepared import Prepared, Weights
+from danku.evaluation.registry import Attribute, Infer, Operator, Prepare, Run
 from danku.evaluation.tensor import Array, TensorType
 from danku.evaluation.windows import WINDOW, Window, listed, spatial, three, windows
 
@@ -91,6 +94,39 @@ def _run_max(node: Node, arrays: Sequence[Array]) -> list[Array]:
     else:
         results.append(np.broadcast_to(_INDEX.type(-1), results[0].shape))
     return results
+
+
+@dataclass(frozen=True)
+class _Maxima:
+    """Maxima whose places nobody asks for, over windows that are known."""
+
+    shape: tuple[int, ...]
+    """Of the input, with three spatial axes."""
+    covered: pooling.Windows
+    result: tuple[int, ...]
+    places: Array
+    axis: int = 1
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        x = arrays[0].reshape(self.shape)
+        return [pooling.largest(x, self.covered).reshape(self.result), self.places]
+
+    def followed_by(self, operations: Sequence[Operation]) -> Prepared | None:
+        return None
+
+
+def _prepare_max(node: Node, inputs: Sequence[TensorType], weights: Weights) -> Prepared | None:
+    [data] = inputs
+    if data.dtype not in pooling.TYPES or any(node.outputs[1:]):
+        return None
+    seen = _windows(node, data)
+    result = (*data.shape[:2], *(window.count for window in seen))
+    return _Maxima(
+        (*data.shape[:2], *three(data.shape[2:], 1)),
+        _as_kernels_take(seen),
+        result,
+        np.broadcast_to(_INDEX.type(-1), result),
+    )
 
 
 def _run_average(node: Node, arrays: Sequence[Array]) -> list[Array]:
@@ -176,6 +212,7 @@ def _pool(
     opsets: tuple[int, int],
     attributes: Mapping[str, Attribute],
     outputs: int = 1,
+    prepare: Prepare | None = None,
 ) -> Operator:
     return Operator(
         name,
@@ -186,6 +223,7 @@ def _pool(
         opsets=opsets,
         attributes=attributes,
         work=_work,
+        prepare=prepare,
     )
 
 
@@ -195,8 +233,8 @@ _P = {"p": Attribute("int", 2)}
 _LATER = _FROM_1 | _CEILING | _DILATIONS
 
 OPERATORS = [
-    _pool("MaxPool", _infer_max, _run_max, (8, 9), _FROM_1 | _ORDER, outputs=2),
-    _pool("MaxPool", _infer_max, _run_max, (10, 1_000), _LATER | _ORDER, outputs=2),
+    _pool("MaxPool", _infer_max, _run_max, (8, 9), _FROM_1 | _ORDER, 2, _prepare_max),
+    _pool("MaxPool", _infer_max, _run_max, (10, 1_000), _LATER | _ORDER, 2, _prepare_max),
     _pool("AveragePool", _infer, _run_average, (7, 9), _FROM_1 | _PADDED),
     _pool("AveragePool", _infer, _run_average, (10, 18), _FROM_1 | _CEILING | _PADDED),
     _pool("AveragePool", _infer, _run_average, (19, 1_000), _LATER | _PADDED),

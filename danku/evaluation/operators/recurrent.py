@@ -11,9 +11,13 @@ import numpy as np
 
 from danku.evaluation.graph import Node
 from danku.evaluation.inference import FLOATS, refuse, require_kind, require_rank
-from danku.evaluation.kernels import elementwise, functions, nonlinear, recurrence
+from danku.evaluation.kernels import elementwise, functions, gemm, memory, nonlinear, recurrence
+from danku.evaluation.kernels.blocks import panel_width
+from danku.evaluation.kernels.epilogue import Operation
+from danku.evaluation.kernels.gemm import PackedB
 from danku.evaluation.kernels.recurrence import Activation, Cell, Step
 from danku.evaluation.kernels.rejection import RuntimeRejection
+from danku.evaluation.prepared import Prepared, Weights
 from danku.evaluation.refusal import ModelRejected
 from danku.evaluation.registry import Attribute, Operator
 from danku.evaluation.tensor import Array, TensorType
@@ -163,11 +167,30 @@ def _work(node: Node, inputs: Sequence[Any], outputs: Sequence[TensorType]) -> i
     return total
 
 
-def _step(node: Node, given: dict[str, Any], direction: int, chosen: list[Activation]) -> Step:
-    weights, recurrent = (np.ascontiguousarray(given[name][direction].T) for name in "WR")
-    columns = weights.shape[1]
-    biases = np.zeros(2 * columns, weights.dtype) if given["B"] is None else given["B"][direction]
-    cell = Cell(weights, recurrent, biases[:columns], biases[columns:], chosen, node["clip"])
+def _packed(packed: Weights, node: Node, given: dict[str, Any], direction: int) -> Any:
+    """The weights of one direction, and the recurrent ones of each product that a step makes."""
+
+    def make(name: str, columns: slice) -> PackedB:
+        return gemm.pack(given[name][direction].T[:, columns])
+
+    def make_weights() -> PackedB | Array:
+        # NOTE: packing fills up to whole panels; of few columns that would be many times as much.
+        turned = given["W"][direction].T
+        if turned.shape[1] < panel_width(turned.dtype):
+            return np.ascontiguousarray(turned)
+        return gemm.pack(turned)
+
+    hidden = given["R"].shape[2]
+    whole = slice(None)
+    cuts = [slice(0, 2 * hidden), slice(2 * hidden, None)] if node.operator == "GRU" else [whole]
+    weights = packed.form(given["W"], f"layer {direction}", make_weights)
+    recurrent = packed.form(
+        given["R"], f"{node.operator} {direction}", lambda: [make("R", cut) for cut in cuts]
+    )
+    return weights, recurrent
+
+
+def _step(node: Node, given: dict[str, Any], direction: int, cell: Cell) -> Step:
     if node.operator == "RNN":
         return recurrence.plain_step(cell)
     if node.operator == "GRU":
@@ -177,7 +200,25 @@ def _step(node: Node, given: dict[str, Any], direction: int, chosen: list[Activa
     return recurrence.memory_step(cell, peepholes, input_forget=bool(node["input_forget"]))
 
 
+def _is_common(node: Node, given: dict[str, Any]) -> bool:
+    """Whether it is an LSTM that `kernels.memory` knows."""
+    return (
+        node.operator == "LSTM"
+        and given["P"] is None
+        and node["clip"] is None
+        and not node["input_forget"]
+        and (node["activations"] or _KINDS["LSTM"].activations)
+        == _KINDS["LSTM"].activations
+        * (_DIRECTIONS[node["direction"]] if node["activations"] else 1)
+    )
+
+
 def _run(node: Node, arrays: Sequence[Any]) -> list[Array]:
+    return _walked(node, arrays, Weights())
+
+
+def _walked(node: Node, arrays: Sequence[Any], packed: Weights) -> list[Array]:
+    """The outputs; ``packed`` holds the weights in the form in which they are multiplied."""
     kind, given = _KINDS[node.operator], _by_name(arrays)
     by_batch = bool(node.attributes.get("layout", 0))
     data = given["X"].swapaxes(0, 1) if by_batch else given["X"]
@@ -191,19 +232,54 @@ def _run(node: Node, arrays: Sequence[Any]) -> list[Array]:
     for place, name in enumerate(("initial_h", "initial_c")):
         if given[name] is not None:
             first[place] = given[name].swapaxes(0, 1) if by_batch else given[name]
+    common, columns = _is_common(node, given), kind.gates * hidden
     with np.errstate(all="ignore"):
         for direction, chosen in enumerate(_activations(node)):
+            weights, recurrent = _packed(packed, node, given, direction)
+            biases = np.zeros(2 * columns, data.dtype)
+            if given["B"] is not None:
+                biases = given["B"][direction]
+            backwards = direction == 1 or node["direction"] == "reverse"
+            states, results = tuple(first[:, direction]), outputs[:, direction]
+            if common:
+                bias = biases[:columns] + biases[columns:]
+                ends[:, direction] = memory.walk(
+                    *(data, weights, recurrent[0], bias, states, lengths, results),
+                    backwards=backwards,
+                )
+                continue
+            cell = Cell(recurrent, biases[:columns], biases[columns:], chosen, node["clip"])
+            step = _step(node, given, direction, cell)
             ends[:, direction] = recurrence.walk(
-                _step(node, given, direction, chosen),
-                data,
-                tuple(first[:, direction]),
-                lengths,
-                outputs[:, direction],
-                backwards=direction == 1 or node["direction"] == "reverse",
+                step, data, weights, states, lengths, results, backwards=backwards
             )
     if by_batch:
         return [outputs.transpose(2, 0, 1, 3), *ends.swapaxes(1, 2)]
     return [outputs, *ends]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A recurrent layer whose weights are constants, packed once."""
+
+    node: Node
+    packed: Weights
+    axis: int = 0
+
+    def run(self, arrays: Sequence[Any]) -> list[Array]:
+        return _walked(self.node, arrays, self.packed)
+
+    def followed_by(self, operations: Sequence[Operation]) -> Prepared | None:
+        return None
+
+
+def _prepare(node: Node, inputs: Sequence[TensorType | None], packed: Weights) -> Prepared | None:
+    data, *weights = inputs[:3]
+    if data is None or data.dtype not in memory.TYPES:
+        return None
+    if any(each is None or each.value is None for each in weights):
+        return None
+    return _Layer(node, packed)
 
 
 def _versions(name: str, most: int, attributes: dict[str, Attribute]) -> list[Operator]:
@@ -226,6 +302,7 @@ def _versions(name: str, most: int, attributes: dict[str, Attribute]) -> list[Op
             opsets=opsets,
             attributes=shared | attributes | more,
             work=_work,
+            prepare=_prepare,
         )
         for opsets, more in (((7, 13), {}), ((14, 1_000), layout))
     ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from danku.evaluation.graph import Node
-from danku.evaluation.inference import FLOATS, refuse, require_kind, require_rank
+from danku.evaluation.inference import FLOATS, PASS_WORK, refuse, require_kind, require_rank
 from danku.evaluation.kernels import regions
 from danku.evaluation.kernels.arrays import Array, rounded
 from danku.evaluation.kernels.rejection import RuntimeRejection
@@ -43,7 +43,7 @@ def _infer(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
 
 def _work(node: Node, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> int:
     samples: int = node["sampling_ratio"] ** 2
-    return 4 * outputs[0].elements * samples
+    return samples * (4 * outputs[0].elements + 4 * PASS_WORK)
 
 
 def _run(node: Node, arrays: Sequence[Array]) -> list[Array]:

@@ -13,6 +13,7 @@ from danku.evaluation.inference import (
     ANYTHING,
     FLOATS,
     NUMBERS,
+    PASS_WORK,
     axes_of,
     axis_of,
     integers,
@@ -24,6 +25,7 @@ from danku.evaluation.kernels import elementwise
 from danku.evaluation.kernels.arrays import rounded
 from danku.evaluation.kernels.narrow import widened
 from danku.evaluation.kernels.resampling import (
+    TOGETHER,
     WIDEST,
     Axis,
     Interpolation,
@@ -168,7 +170,8 @@ def _work(node: Node, inputs: Sequence[Any], outputs: Sequence[TensorType]) -> i
     for axis in ordered(_axes(node, inputs)) if elements else ():
         first, after = method.neighbours(axis.scale)
         elements = elements // axis.length * axis.wanted
-        work += elements * (after - first)
+        passes = -(-axis.wanted // TOGETHER)
+        work += (after - first) * (elements + passes * PASS_WORK)
     return work
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from danku.evaluation.graph import Node
-from danku.evaluation.inference import FLOATS, integers, refuse, require_kind
+from danku.evaluation.inference import FLOATS, PASS_WORK, integers, refuse, require_kind
 from danku.evaluation.kernels import sampling
 from danku.evaluation.kernels.arrays import Array, rounded
 from danku.evaluation.registry import Attribute, Operator
@@ -44,7 +44,7 @@ def _infer_sample(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
 
 def _sample_work(node: Node, inputs: Sequence[Any], outputs: Sequence[TensorType]) -> int:
     neighbours: int = sampling.NEIGHBOURS[_mode(node)] ** (inputs[0].rank - 2)
-    return outputs[0].elements * neighbours
+    return neighbours * (outputs[0].elements + PASS_WORK)
 
 
 def _run_sample(node: Node, arrays: Sequence[Array]) -> list[Array]:

@@ -19,6 +19,7 @@ from danku.evaluation.inference import (
     require_value,
 )
 from danku.evaluation.kernels import elementwise, ordering
+from danku.evaluation.kernels.narrow import widened
 from danku.evaluation.kernels.rejection import RuntimeRejection
 from danku.evaluation.refusal import ModelRejected
 from danku.evaluation.registry import Attribute, Operator
@@ -166,7 +167,7 @@ def _infer_one_hot(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]
     require_kind(node, ANYTHING, values)
     if values.shape != (2,):
         raise refuse(node, "values are not [off, on]")
-    count = int(elementwise.cast(_scalar(node, depth, "depth"), np.int64))
+    count = int(elementwise.cast(widened(_scalar(node, depth, "depth")), np.int64))
     if not 1 <= count <= profile.DIMENSION:
         raise refuse(node, f"a depth of {count}")
     axis = axis_of(node, node["axis"], indices.rank + 1)
@@ -177,7 +178,7 @@ def _run_one_hot(node: Node, arrays: Sequence[Array]) -> list[Array]:
     indices, depth, (off, on) = arrays
     count = int(elementwise.cast(depth.reshape(()), np.int64))
     wanted = elementwise.cast(indices, np.int64)
-    with np.errstate(all="ignore"):
+    if node.version >= 11:
         wanted = np.where(wanted < 0, wanted + count, wanted)
     axis = node["axis"] % (indices.ndim + 1)
     steps = np.arange(count).reshape(-1, *(1,) * (indices.ndim - axis))

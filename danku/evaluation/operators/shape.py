@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -16,7 +17,9 @@ from danku.evaluation.inference import (
     refuse,
 )
 from danku.evaluation.initializers import strings
-from danku.evaluation.registry import Attribute, Infer, Operator, Run
+from danku.evaluation.kernels.epilogue import Operation
+from danku.evaluation.prepared import Prepared, Weights
+from danku.evaluation.registry import Attribute, Infer, Operator
 from danku.evaluation.tensor import Array, TensorType, constant
 
 
@@ -146,14 +149,31 @@ def _run_known(node: Node, arrays: Sequence[Array]) -> list[Array]:
     raise AssertionError(f"{node.operator} is known before it runs")
 
 
-def _rearranging(infer: Infer) -> Run:
-    """The same elements in the shape that is inferred."""
+@dataclass(frozen=True)
+class _Rearranged:
+    """The same elements in a shape that was inferred once."""
+
+    shape: tuple[int, ...]
+    axis: int = 0
+
+    def run(self, arrays: Sequence[Array]) -> list[Array]:
+        return [arrays[0].reshape(self.shape)]
+
+    def followed_by(self, operations: Sequence[Operation]) -> Prepared | None:
+        return None
+
+
+def _rearranging(name: str, infer: Infer, inputs: tuple[int, int], **more: Any) -> Operator:
+    """An operator that gives the same elements in the shape that is inferred."""
+
+    def prepare(node: Node, types: Sequence[TensorType], weights: Weights) -> Prepared:
+        [kind] = infer(node, types)
+        return _Rearranged(kind.shape)
 
     def run(node: Node, arrays: Sequence[Array]) -> list[Array]:
-        [kind] = infer(node, [constant(array) for array in arrays])
-        return [arrays[0].reshape(kind.shape)]
+        return prepare(node, [constant(array) for array in arrays], Weights()).run(arrays)
 
-    return run
+    return Operator(name, infer, run, inputs, prepare=prepare, **more)
 
 
 def _run_expand(node: Node, arrays: Sequence[Array]) -> list[Array]:
@@ -163,31 +183,23 @@ def _run_expand(node: Node, arrays: Sequence[Array]) -> list[Array]:
 
 def _axes_versions(name: str, infer: Infer, *, required: bool) -> list[Operator]:
     """Axes as an attribute up to opset 12, as an input from 13 on."""
-    run = _rearranging(infer)
-    attribute = Attribute("ints", required=required)
+    attributes = {"axes": Attribute("ints", required=required)}
     return [
-        Operator(name, infer, run, (1, 1), opsets=(1, 12), attributes={"axes": attribute}),
-        Operator(name, infer, run, (2 if required else 1, 2), opsets=(13, 1_000)),
+        _rearranging(name, infer, (1, 1), opsets=(1, 12), attributes=attributes),
+        _rearranging(name, infer, (2 if required else 1, 2), opsets=(13, 1_000)),
     ]
 
 
 OPERATORS = [
-    Operator("Reshape", _infer_reshape, _rearranging(_infer_reshape), (2, 2), opsets=(5, 13)),
-    Operator(
+    _rearranging("Reshape", _infer_reshape, (2, 2), opsets=(5, 13)),
+    _rearranging(
         "Reshape",
         _infer_reshape,
-        _rearranging(_infer_reshape),
         (2, 2),
         opsets=(14, 1_000),
         attributes={"allowzero": Attribute("int", 0)},
     ),
-    Operator(
-        "Flatten",
-        _infer_flatten,
-        _rearranging(_infer_flatten),
-        (1, 1),
-        attributes={"axis": Attribute("int", 1)},
-    ),
+    _rearranging("Flatten", _infer_flatten, (1, 1), attributes={"axis": Attribute("int", 1)}),
     *_axes_versions("Squeeze", _infer_squeeze, required=False),
     *_axes_versions("Unsqueeze", _infer_unsqueeze, required=True),
     Operator(
@@ -219,6 +231,15 @@ OPERATORS = [
         _infer_constant,
         _run_known,
         (0, 0),
+        opsets=(1, 11),
+        attributes={"value": Attribute("tensor", required=True)},
+    ),
+    Operator(
+        "Constant",
+        _infer_constant,
+        _run_known,
+        (0, 0),
+        opsets=(12, 1_000),
         attributes={
             "value": Attribute("tensor"),
             "value_float": Attribute("float"),

@@ -26,6 +26,8 @@ from danku.evaluation.tensor import TensorType, constant
 
 Floats = NDArray[np.float64]
 
+_TABLE_WORK = 64
+"""Multiply-accumulates that a cosine and a sine are charged."""
 # NOTE: so many numbers of frames are transformed at a time; the bits do not depend on it.
 _FRAMES = 2**20
 
@@ -71,8 +73,8 @@ def _infer_transform(node: Node, inputs: Sequence[Any]) -> list[TensorType]:
 
 
 def _transform_work(node: Node, inputs: Sequence[Any], outputs: Sequence[TensorType]) -> int:
-    _, length, _ = _settings(node, inputs)
-    return 2 * outputs[0].elements * length
+    _, length, count = _settings(node, inputs)
+    return length * (2 * outputs[0].elements + count * _TABLE_WORK)
 
 
 def _run_transform(node: Node, arrays: Sequence[Any]) -> list[Array]:
@@ -124,7 +126,7 @@ def _frames(node: Node, inputs: Sequence[TensorType | None]) -> tuple[int, int, 
         size = signal.shape[1] if window is None else window.elements
     if window is not None and window.shape != (size,):
         raise refuse(node, f"a window {window} for frames of {size}")
-    if not stride or stride < 1 or not 1 <= size <= signal.shape[1]:
+    if not stride or not 1 <= stride <= profile.DIMENSION or not 1 <= size <= signal.shape[1]:
         raise refuse(node, f"frames of {size} every {stride}")
     count = (signal.shape[1] - size) // stride + 1
     return stride, size, count, size // 2 + 1 if node["onesided"] else size
@@ -139,9 +141,15 @@ def _infer_frames(node: Node, inputs: Sequence[Any]) -> list[TensorType]:
 
 
 def _frames_work(node: Node, inputs: Sequence[Any], outputs: Sequence[TensorType]) -> int:
-    _, size, _, _ = _frames(node, inputs)
-    parts: int = inputs[0].shape[-1]
-    return outputs[0].elements * size * parts
+    _, size, count, frequencies = _frames(node, inputs)
+    batch, _, parts = inputs[0].shape
+    tables = -(-count // _together(batch, size)) * frequencies
+    return int(size * (outputs[0].elements * parts + tables * _TABLE_WORK))
+
+
+def _together(batch: int, size: int) -> int:
+    """Frames that are transformed at a time."""
+    return max(1, _FRAMES // max(batch * size, 1))
 
 
 def _run_frames(node: Node, arrays: Sequence[Any]) -> list[Array]:
@@ -151,7 +159,7 @@ def _run_frames(node: Node, arrays: Sequence[Any]) -> list[Array]:
     wide = signal.astype(np.float64)
     factor = 1.0 if window is None else window.astype(np.float64)[:, np.newaxis]
     result = np.empty((len(signal), count, frequencies, 2))
-    together = max(1, _FRAMES // (len(signal) * size))
+    together = _together(len(signal), size)
     with np.errstate(all="ignore"):
         for first in range(0, count, together):
             starts = np.arange(first, min(first + together, count)) * stride

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import ascii_lowercase, ascii_uppercase
 
 from danku.evaluation import profile
 from danku.evaluation.graph import Node
@@ -12,8 +13,12 @@ from danku.evaluation.refusal import ModelRejected
 from danku.evaluation.registry import Attribute, Operator
 from danku.evaluation.tensor import Array, TensorType, constant
 
-_UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
-_CASES = {"NONE": {}, "UPPER": _UPPER, "LOWER": {new: old for old, new in _UPPER.items()}}
+_CASES = {
+    "NONE": bytes(range(256)),
+    "UPPER": bytes.maketrans(ascii_lowercase.encode(), ascii_uppercase.encode()),
+    "LOWER": bytes.maketrans(ascii_uppercase.encode(), ascii_lowercase.encode()),
+}
+"""What becomes of each byte; those beyond ASCII stay."""
 
 
 def _infer(node: Node, inputs: Sequence[TensorType]) -> list[TensorType]:
@@ -36,16 +41,25 @@ def _run(node: Node, arrays: Sequence[Array]) -> list[Array]:
 
 def _normalized(node: Node, texts: Array) -> Array:
     letters = _CASES[node["case_change_action"]]
-    alike = {} if node["is_case_sensitive"] else _CASES["LOWER"]
-    stopped = {word.translate(alike) for word in node["stopwords"] or ()}
-    changed = [
-        text.translate(letters)
-        for text in texts.reshape(-1)
-        if text.translate(alike) not in stopped
-    ]
+    alike = _CASES["NONE" if node["is_case_sensitive"] else "LOWER"]
+    stopped = node.derived(
+        "stopped", lambda: {_cased(word, alike) for word in node["stopwords"] or ()}
+    )
+    listed = texts.reshape(-1).tolist()
+    # NOTE: a text that occurs often is changed once, and kept once.
+    new = {
+        text: _cased(text, letters)
+        for text in dict.fromkeys(listed)
+        if not stopped or _cased(text, alike) not in stopped
+    }
+    changed = [new[text] for text in listed if text in new]
     if stopped:
         return strings(changed or [""]).reshape(*texts.shape[:-1], -1)
     return strings(changed).reshape(texts.shape)
+
+
+def _cased(text: str, letters: bytes) -> str:
+    return text.encode().translate(letters).decode()
 
 
 OPERATORS = [

@@ -152,6 +152,7 @@ def separately(x: Array, operations: list[Operation], other: Array) -> Array:
             Code.RELU: lambda x, v: np.where(x <= 0, x.dtype.type(0), x),
             Code.LEAKY_RELU: lambda x, v: np.where(x < 0, v * x, x),
             Code.ADD_TENSOR: lambda x, v: x + other,
+            Code.NUMBER: lambda x, v: np.where(np.isnan(x), v, x),
         }[operation.code](x, v)
     return x
 
@@ -194,6 +195,7 @@ def test_special_values_of_what_follows() -> None:
     assert str(after(Operation(Code.MINIMUM, -0.0))) == "[nan, -inf, -0.0, -1.0, -0.0, -0.0]"
     assert str(after(Operation(Code.MAXIMUM, -0.0))) == "[nan, -0.0, inf, -0.0, 2.0, 0.0]"
     assert str(after(Operation(Code.MAXIMUM, np.nan))) == str([np.nan] * 6)
+    assert str(after(Operation(Code.NUMBER, 3.0))) == "[3.0, -inf, inf, -1.0, 2.0, 0.0]"
     assert str(after(Operation(Code.LEAKY_RELU, -0.0))) == "[nan, nan, inf, 0.0, 2.0, 0.0]"
 
 

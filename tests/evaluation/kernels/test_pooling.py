@@ -112,3 +112,33 @@ def test_threads_change_nothing(run: Any) -> None:
     with pytest.MonkeyPatch.context() as patch, threads(3):
         patch.setattr("danku.evaluation.kernels.threads.LEAST_WORK", 1)
         assert run(x, windows).tobytes() == alone.tobytes()
+
+
+@pytest.mark.parametrize("together", [0, 2**15])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation"), [(1, 1, 1), (2, 2, 1), (2, 3, 1), (3, 3, 1), (2, 3, 2)]
+)
+def test_windows_side_by_side(
+    kernel: int, stride: int, dilation: int, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines that are pooled as one give what each gives by itself."""
+    monkeypatch.setattr(pooling, "TOGETHER", together)
+    random = np.random.default_rng(kernel * stride)
+    x = random.choice([0.0, -0.0, 1.0, -2.0, np.nan, np.inf], (2, 3, 1, 7, 6 * stride))
+    windows = Windows(
+        (1, 7, 6 * stride),
+        (1, 2, kernel),
+        (1, 2, stride),
+        (1, 1, dilation),
+        (0, 1, 0),
+        (1, 4, 6),
+    )
+    found = pooling.largest(x.astype(np.float32), windows)
+    for place in np.ndindex(*found.shape):
+        n, c, _, h, w = place
+        lines = x[n, c, 0, max(0, 2 * h - 1) : 2 * h + 1]
+        seen = lines[:, w * stride : w * stride + (kernel - 1) * dilation + 1 : dilation]
+        expected = np.nan if np.isnan(seen).any() else seen.max()
+        assert np.array_equal(found[place], np.float32(expected), equal_nan=True)
+        if expected == 0:
+            assert np.signbit(found[place]) == np.signbit(seen[seen == 0]).all()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextvars
+import os
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -70,3 +73,61 @@ def test_no_threads_are_refused() -> None:
     with pytest.raises(ValueError, match="0 threads"), threads(0):
         pass
     assert module.thread_count() == 1
+
+
+def test_a_copied_context_does_not_take_helpers_that_are_busy() -> None:
+    counts: list[int] = []
+    done: list[int] = []
+    inside, outside = threading.Event(), threading.Event()
+
+    def part(first: int, last: int) -> None:
+        inside.set()
+        assert outside.wait(20)
+        counts.append(last - first)
+
+    def other() -> None:
+        share(lambda first, last: done.extend(range(first, last)), 5, 5 * LEAST_WORK)
+
+    with threads(2):
+        copied = contextvars.copy_context()
+        first = threading.Thread(target=lambda: copied.run(share, part, 2, 2 * LEAST_WORK))
+        first.start()
+        assert inside.wait(20)
+        other()
+        assert done == [0, 1, 2, 3, 4]
+        outside.set()
+        first.join()
+    assert counts == [1, 1]
+
+
+def test_parts_may_be_shared_again() -> None:
+    done: list[int] = []
+
+    def inner(first: int, last: int) -> None:
+        done.extend(range(first, last))
+
+    with threads(3):
+        share(lambda first, last: share(inner, 4, 4 * LEAST_WORK), 3, 3 * LEAST_WORK)
+    assert sorted(done) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_process_has_no_helpers() -> None:
+    with threads(2):
+        share(lambda first, last: None, 2, 2 * LEAST_WORK)
+        child = os.fork()
+        if child == 0:
+            done: list[int] = []
+            share(lambda first, last: done.extend(range(first, last)), 4, 4 * LEAST_WORK)
+            os._exit(0 if (done, thread_count()) == ([0, 1, 2, 3], 1) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def test_waiting_is_short_or_long() -> None:
+    """Helpers are awake after a short wait and asleep after a long one; either way they serve."""
+    done: list[int] = []
+    with threads(2):
+        for wait in (0.0, 0.0, 0.2, 0.0, 0.2):
+            time.sleep(wait)
+            share(lambda first, last: done.append(time.sleep(0.02) or first), 2, 2 * LEAST_WORK)
+    assert sorted(done) == [0] * 5 + [1] * 5
