@@ -98,7 +98,7 @@ def join(state: State, action: Join, context: Context) -> State:
     )
     exact_value(context, price, "join")
     kept = max(len(registry.free) - action.seats, 0)
-    slots = [*reversed(registry.free[kept:])]
+    slots = registry.free[kept:]
     seats, bought = list(registry.seats), Seat(context.sender, registry.version + 1)
     for number in slots:
         seats[number] = bought

@@ -75,7 +75,7 @@ def _remaining(challenge: Challenge, registry: Registry | None, submitter: Addre
     left = pool.eligible - eligible_seats(challenge, registry, submitter)
     needed = 2 * challenge.terms.panel.seats
     require(
-        left >= needed or left == pool.eligible,
+        left >= needed,
         "TooFewSeats",
         f"without the seats of {submitter} {left} are eligible, the committees need {needed}",
         "enter with another key, or leave the entering to others",

@@ -97,8 +97,8 @@ def drawing(
     )
 
 
-def reference(challenge: Challenge, found: Registry) -> list[list[int]]:
-    """Both committees, by the words of the design alone."""
+def reference(challenge: Challenge, found: Registry) -> tuple[list[list[int]], int]:
+    """Both committees, and where their walk ends, by the words of the design alone."""
     drawn: list[int] = []
     position, size = 0, challenge.terms.panel.seats
     while len(drawn) < 2 * size:
@@ -108,7 +108,7 @@ def reference(challenge: Challenge, found: Registry) -> list[list[int]]:
         barred = {None, challenge.organizer, *challenge.counts}
         if slot not in drawn and (seat.owner if seat else None) not in barred:
             drawn.append(slot)
-    return [drawn[:size], drawn[size:]]
+    return [drawn[:size], drawn[size:]], position
 
 
 owners = st.lists(st.sampled_from([*STAKERS, ALICE, ORGANIZER, None]), min_size=1, max_size=40).map(
@@ -122,17 +122,19 @@ def test_both_rounds_are_one_walk_however_it_is_cut(
 ) -> None:
     found = registry(slots)
     challenge = drawing(found, size, (ALICE,), "0x" + mix.hex())
-    expected = reference(challenge, found)
+    expected, end = reference(challenge, found)
     for number in (1, 2):
         while not convened(challenge, number):
             part = walked(challenge, found, number, steps)
             before = challenge.rounds.get(number, Round(()))
             assert part.seats[: len(before.seats)] == before.seats
+            assert number == 1 or part.position > challenge.rounds[1].position
             rounds = {**challenge.rounds, number: part}
             challenge = msgspec.structs.replace(challenge, rounds=rounds)
         drawn = challenge.rounds[number]
         assert list(drawn.seats) == expected[number - 1]
         assert list(drawn.committee) == [slots[slot] for slot in drawn.seats]
+    assert challenge.rounds[2].position == end
 
 
 def test_seats_of_later_and_earlier_versions_are_passed_over() -> None:

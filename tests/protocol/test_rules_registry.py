@@ -246,8 +246,16 @@ def test_submitting_takes_ones_seats_out_of_the_pool_while_enough_are_left() -> 
     assert game.challenge.pool.eligible == 10
     assert game.refused(game.submitting(ANN), ANN) == "TooFewSeats"
     game.submit(ALICE, BOB)
+    assert game.challenge.pool.eligible == 10
     game.open().reveal_test().convene()
     assert BEN not in game.challenge.rounds[1].committee
+
+
+def test_exactly_twice_the_committee_is_enough() -> None:
+    game = StakedGame({ANN: 3, BEN: 2, CLEO: 6}).trained().submit(ANN)
+    assert game.challenge.pool is not None and game.challenge.pool.eligible == 8
+    assert game.refused(game.submitting(BEN), BEN) == "TooFewSeats"
+    game.submit(ALICE)
 
 
 def test_seats_bought_after_create_neither_serve_nor_hinder() -> None:

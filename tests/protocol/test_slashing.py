@@ -20,7 +20,7 @@ from danku.protocol.slashing import share_of
 from danku.protocol.state import Settlement
 from danku.protocol.terms import MAX_MINORITY_SHARE, RegistryTerms, SeatsPanel
 from danku.protocol.types import BURN_ADDRESS, Amount
-from tests.protocol.simulator import ALICE, BOB, CAROL, terms
+from tests.protocol.simulator import ALICE, BOB, CAROL, OUTSIDER, terms
 from tests.protocol.staked import MINORITY, SILENCE, STAKE, STAKERS, StakedGame, second
 
 FEES = 102 + 3 * 3
@@ -90,6 +90,7 @@ def test_round_two_has_fresh_seats_and_judges_round_one_by_its_own_count() -> No
     game.vote(ballot, *first[:2]).vote(other, *first[2:])
     game.open_vote(ballot, *first[:2]).open_vote(other, *first[2:])
     game.wait("open_vote")
+    assert game.refused(actions.Finalize(game.id), first[0]) == "Early"
     game.convene()
     *agreed, silent = game.challenge.rounds[2].committee
     assert not {*first} & {*agreed, silent}
@@ -199,6 +200,30 @@ def test_a_seat_with_less_than_half_its_stake_is_ended() -> None:
     later.unstake(liar)
     assert later.balance(liar) == paid + STAKE - 2 * MINORITY
     assert later.conserved()
+
+
+def test_a_seat_with_half_its_stake_serves_on() -> None:
+    game = evaluating(minority_share=5_000)
+    *agreed, liar = game.challenge.rounds[1].committee
+    ballot = game.ballot()
+    game.vote(ballot, *agreed, liar).open_vote(ballot, *agreed).finalize()
+    assert game.losses() == {liar: STAKE // 2}
+    assert held_by(game.registry, liar) == 1
+
+
+def test_whoever_took_over_a_slot_does_not_pay_for_its_last_owner() -> None:
+    """Nobody settled the challenge in time, and one stake was taken out and another put in."""
+    game = evaluating()
+    gone, *others = game.challenge.rounds[1].committee
+    game.leave(gone).leave(others[0])
+    game.time += 5_000
+    game.unstake(gone).unstake(others[0])
+    slot = game.challenge.rounds[1].seats[1]
+    game.join(OUTSIDER)
+    assert tuple(game.own(OUTSIDER)) == (slot,)
+    game.finalize("second_open_vote")
+    assert {each.owner for each in settled(game).penalties} == set(others[1:])
+    assert game.own(OUTSIDER)[slot].loss == 0
 
 
 def test_losses_stop_at_the_stake_and_overlapping_challenges_share_it() -> None:
