@@ -10,6 +10,7 @@ from typing import Literal
 from danku.errors import Rejected
 from danku.protocol import actions
 from danku.protocol.committee import decision
+from danku.protocol.money import distributable
 from danku.protocol.state import State
 from danku.protocol.terms import SeatsPanel
 from tests.protocol.simulator import ALICE, BOB, Ledger, Moves, address, digest, terms
@@ -60,13 +61,12 @@ class Play(StakedGame):
         self.contribute(self.owners()[0]).open_seed().draw().reveal_train()
         before, lost = dict(self.state.credits), self.losses()
         self.submit(ALICE, BOB).open()
-        honest = self.ballot({ALICE: TERMS.reward.pot}, winner=ALICE, score=9)
-        forged = self.ballot({BOB: TERMS.reward.pot}, winner=BOB, score=10)
         if conduct == "honest":
             self.reveal_test()
-        else:
-            honest = self.ballot({ALICE: 1}, "train-fallback", winner=ALICE, score=9)
-            forged = self.ballot({BOB: 1}, "train-fallback", winner=BOB, score=10)
+        outcome: actions.Outcome = "test" if conduct == "honest" else "train-fallback"
+        divided = distributable(self.challenge, outcome)
+        honest = self.ballot({ALICE: divided}, outcome, winner=ALICE, score=9)
+        forged = self.ballot({BOB: divided}, outcome, winner=BOB, score=10)
         for number in (1, 2):
             self._judge(number, honest, forged, chance)
             if decision(self.challenge, number):

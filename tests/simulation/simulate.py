@@ -194,9 +194,11 @@ def page(points: Sequence[Point], lines: Mapping[str, Sequence[float]]) -> str:
         "",
         "## Organizers",
         "",
-        "What an organizer gets back at once, less what it paid in, in the mean of all mixes (the "
-        f"pot is {int(TERMS.reward.pot):,}): honest {told['honest']:+,.0f}, withholding "
-        f"{told['withholding']:+,.0f}.",
+        "What an organizer gets back, less what it paid in (a pot of "
+        f"{int(TERMS.reward.pot):,}, a fee of {int(TERMS.reward.fee):,} and a bond of "
+        f"{int(TERMS.reward.organizer_bond):,}), in the mean of all mixes: honest "
+        f"{told['honest']:+,.0f}, withholding {told['withholding']:+,.0f}. Where nothing is "
+        "decided the pot goes back.",
         "",
         "## One registry that lives on",
         "",
