@@ -1,6 +1,6 @@
 """The golden runs on other processors and with other versions: `make emulate`.
 
-    python -m tests.emulation                  everything; 10 to 20 minutes
+    python -m tests.emulation                  everything; the first time up to an hour
     python -m tests.emulation --only nehalem   one row: native, nehalem, haswell, aarch64, versions
     python -m tests.emulation --json           the table as JSON on stdout
 
