@@ -28,11 +28,13 @@ def attempt(name: str, start: Callable[[], Python]) -> Row:
     """A row, whatever becomes of it."""
     say(f"{name}:")
     try:
-        return compare(name, start())
+        row = compare(name, start())
     except NotRun as missing:
-        return Row(name, "not run", str(missing))
+        row = Row(name, "not run", str(missing))
     except Failed as failure:
-        return Row(name, "failed", str(failure))
+        row = Row(name, "failed", str(failure))
+    say(f"  {name}: {row.status} {row.detail}".rstrip())
+    return row
 
 
 def _other_versions() -> Iterator[Row]:
