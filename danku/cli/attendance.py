@@ -24,6 +24,14 @@ def run(
         int | None,
         typer.Option("--workers", min=0, help="Models evaluated at once; 0: one a processor."),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Evaluate on a Dask cluster of your own, such as tcp://10.0.0.1:8786.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Evaluate and show the result; send nothing.")
     ] = False,
@@ -54,6 +62,7 @@ def run(
 
     if workers is not None:
         session.workspace.workers = workers
+    session.workspace.cluster = cluster
     if dry_run:
         _show_previews(session)
         return
@@ -146,7 +155,7 @@ def _watch(session: Session, interval: int) -> None:
 
 
 def _show_previews(session: Session) -> None:
-    from danku.cli.render import table
+    from danku.cli.render import SHOWN, left_out, table
     from danku.cli.terminal import verbatim
     from danku.protocol.records import encode
     from danku.roles.attendance import preview
@@ -177,9 +186,11 @@ def _show_previews(session: Session) -> None:
                     row.status,
                     verbatim(row.reason),
                 )
-                for row in each.assessment.result.rows
+                for row in each.assessment.result.rows[:SHOWN]
             ]
             session.out.print(table("", ("rank", "score", "no.", "status", "reason"), rows))
+            if rest := left_out(len(each.assessment.result.rows), "--json"):
+                session.out.print(rest)
         if not found:
             session.out.print("no challenge has models and data to evaluate now")
         session.say("nothing was voted; keep it to yourself until votes are open")

@@ -43,15 +43,23 @@ def advance(
     session.emit(value, lambda: session.out.print(f"done: {names}"))
 
 
-def board(session: Session, challenge: ChallengeName) -> None:
+def board(
+    session: Session,
+    challenge: ChallengeName,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print every submission, however many.")
+    ] = False,
+) -> None:
     """Show the leaderboard."""
-    from danku.cli.render import committee, leaderboard
+    from danku.cli.render import SHOWN, committee, leaderboard, left_out
     from danku.roles.board import board as read_board
 
     read = read_board(session.workspace, session.challenge(challenge))
 
     def show() -> None:
-        session.out.print(leaderboard(read))
+        session.out.print(leaderboard(read, limit=None if everything else SHOWN))
+        if not everything and (rest := left_out(len(read.lines), "--all")):
+            session.out.print(rest)
         if any(seated.seat is not None for seated in read.committee):
             session.out.print(committee(read))
         session.out.tell(f"stage: {read.stage}" + (f"; {read.settled}" if read.settled else ""))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from danku.roles.board import Board
     from danku.roles.stages import Window
 
+SHOWN = 50
+"""Rows of a leaderboard in a terminal, unless all are asked for."""
 NUMBERS = {
     "score",
     "amount",
@@ -121,11 +123,13 @@ def windows(calendar: Sequence[Window], now: int) -> Table:
     return table("", ("", "stage", "step", "who", "closes (UTC)", ""), rows)
 
 
-def leaderboard(board: Board, names: Mapping[str, str] | None = None) -> Table:
-    """The leaderboard; ``names`` may give addresses readable names."""
+def leaderboard(
+    board: Board, names: Mapping[str, str] | None = None, limit: int | None = None
+) -> Table:
+    """The leaderboard; ``names`` may give addresses readable names, ``limit`` cuts its end off."""
     names = names or {}
     rows = []
-    for line in board.lines:
+    for line in board.lines[:limit]:
         colour = STATUS_COLOURS.get(line.status, "")
         status = {True: "passes", False: "below threshold", None: line.status}[line.passes]
         shown = f"[{colour}]{status}[/]" if colour else status
@@ -162,6 +166,11 @@ def committee(board: Board) -> Table:
         for seated in board.committee
     ]
     return table("", ("round", "seat", "owner", "vote", "lost"), rows)
+
+
+def left_out(total: int, where: str) -> str:
+    """What a table that was cut off says of the rest; nothing where nothing was."""
+    return f"{total - SHOWN:,} more of {total:,}; {where} shows all" if total > SHOWN else ""
 
 
 def _six_places(score: str) -> str:

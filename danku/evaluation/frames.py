@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import IO, Literal
+from typing import IO, Annotated, Literal
 
+import msgspec
+
+from danku.evaluation.verdict import Verdict
 from danku.protocol.manifest import Record
-from danku.protocol.types import Score
+from danku.protocol.records import decode_scalar
 
 _PREFIX_BYTES = 8
-ANSWER_BYTES = 65_536
+ANSWER_BYTES = 2**18
+MODELS = 64
+"""In one job, at most: their verdicts fit into an answer."""
 
 
 class Job(Record):
-    """Heads a job; the manifest, the model and the data follow as frames of their own."""
+    """Heads a job; frames follow: the manifest and the rows if they are new, then each model."""
 
     seconds: int
+    """For all of its models, as the rest of the limits."""
     memory_bytes: int
+    work: str
+    """Names the manifest and the rows."""
+    fresh: bool
+    """Whether they follow; else the worker has them from the job before."""
+    models: Annotated[int, msgspec.Meta(ge=1, le=MODELS)]
 
 
 class Isolation(Record):
@@ -30,14 +41,33 @@ class Isolation(Record):
 class Answer(Record):
     """What a worker says: ready after its self-test, then one answer a job."""
 
-    status: Literal["ready", "scored", "rejected", "failed"]
-    score: Score
-    reason: str
+    status: Literal["ready", "judged", "failed"]
     isolation: Isolation
+    verdicts: Annotated[tuple[Verdict, ...], msgspec.Meta(max_length=MODELS)] = ()
+    """Of each model of the job, in order."""
+    reason: str = ""
+    """Why it failed."""
 
 
 class BrokenFrame(Exception):
-    """The other side went away in the middle of a message, or sent too long a one."""
+    """The other side went away in the middle of a message, or sent what is none."""
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """An answer's bytes; they are of no one's record, so that any JSON will do."""
+    return msgspec.json.encode(answer, enc_hook=str)
+
+
+def decode_answer(data: bytes) -> Answer:
+    """Read an answer, from a process that a model may have taken over.
+
+    Raises:
+        BrokenFrame: it is none.
+    """
+    try:
+        return msgspec.json.decode(data, type=Answer, dec_hook=decode_scalar)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BrokenFrame(str(error)) from None
 
 
 def write_frame(stream: IO[bytes], data: bytes) -> None:

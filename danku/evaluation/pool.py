@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from queue import SimpleQueue
+from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from danku.evaluation import worker as process
+from danku.evaluation.batches import Batches, Judged, Named, judge_batch
 from danku.evaluation.verdict import Verdict
-from danku.evaluation.worker import Worker, WorkerFailed
+from danku.evaluation.work import Work
+from danku.evaluation.worker import Worker
 from danku.protocol.manifest import Manifest
 from danku.protocol.types import Digest
 
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
     from danku.evaluation.tensor import Array
 
 _AHEAD = 2
-"""Models held for each worker: the one it evaluates and the next."""
+"""Batches held for each worker: the one it evaluates and the next."""
+
+Found = tuple[Digest, Verdict]
 
 
 class Evaluator(Protocol):
@@ -76,46 +81,46 @@ class Pool:
         manifest: Manifest,
     ) -> Iterator[tuple[Digest, Verdict]]:
         """See `Evaluator`; a model whose worker failed is tried once more, alone, at the end."""
-        failed: list[tuple[Digest, bytes]] = []
+        work = Work(features, target, manifest)
+        batches = Batches(models)
+        failed: list[Named] = []
 
-        def evaluate(name: Digest, model: bytes) -> tuple[Digest, bytes, Verdict | None]:
+        def evaluate(batch: Sequence[Named]) -> tuple[list[Judged], float]:
             worker = self._idle.get()
+            started = perf_counter()
             try:
-                return name, model, worker.evaluate(model, features, target, manifest)
-            except WorkerFailed:
-                return name, model, None
+                return judge_batch(worker, batch, work), perf_counter() - started
             finally:
                 self._idle.put(worker)
 
+        def finished(done: set[Future[tuple[list[Judged], float]]]) -> Iterator[Found]:
+            for future in done:
+                judged, seconds = future.result()
+                batches.took(len(judged), seconds)
+                for name, model, verdict in judged:
+                    if verdict is None:
+                        failed.append((name, model))
+                    else:
+                        yield name, verdict
+
         with ThreadPoolExecutor(self.count) as threads:
-            pending: set[Future[tuple[Digest, bytes, Verdict | None]]] = set()
+            pending: set[Future[tuple[list[Judged], float]]] = set()
             try:
-                for name, model in models:
-                    pending.add(threads.submit(evaluate, name, model))
+                for batch in batches:
+                    pending.add(threads.submit(evaluate, batch))
                     while len(pending) >= _AHEAD * self.count:
                         done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                        yield from _finished(done, failed)
+                        yield from finished(done)
                 while pending:
                     done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                    yield from _finished(done, failed)
+                    yield from finished(done)
             finally:
                 for future in pending:
                     future.cancel()
         # NOTE: side by side they may have wanted more memory or time than the machine has.
         for name, model in failed:
             with self._make() as worker:
-                yield name, worker.evaluate(model, features, target, manifest)
-
-
-def _finished(
-    done: set[Future[tuple[Digest, bytes, Verdict | None]]], failed: list[tuple[Digest, bytes]]
-) -> Iterator[tuple[Digest, Verdict]]:
-    for future in done:
-        name, model, verdict = future.result()
-        if verdict is None:
-            failed.append((name, model))
-        else:
-            yield name, verdict
+                yield name, worker.judge([model], work)[0]
 
 
 def available_processors() -> int:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import IO
 
 from danku.evaluation import sandbox, systemcalls
-from danku.evaluation.frames import Answer, Isolation, Job, read_frame, write_frame
+from danku.evaluation.frames import (
+    Answer,
+    Isolation,
+    Job,
+    encode_answer,
+    read_frame,
+    write_frame,
+)
+from danku.evaluation.work import Work
 from danku.protocol import records
 from danku.protocol.manifest import Manifest
-from danku.protocol.types import Score
 
 _REASON_CHARACTERS = 2_000
 
@@ -36,11 +44,13 @@ def main() -> None:
     from danku.evaluation.kernels.selftest import self_test
 
     self_test()
-    _send(answers, Answer("ready", Score(0), "", isolation))
+    _send(answers, Answer("ready", isolation))
+    desk = _Desk(isolation)
     while (header := read_frame(sys.stdin.buffer)) is not None:
         job = records.decode(header, Job, "the job")
-        manifest, model, data = (_required(sys.stdin.buffer) for _ in range(3))
-        _send(answers, _serve(job, manifest, model, data, isolation))
+        rows = [_required(sys.stdin.buffer) for _ in range(2)] if job.fresh else []
+        models = [_required(sys.stdin.buffer) for _ in range(job.models)]
+        _send(answers, desk.serve(job, rows, models))
 
 
 def _required(stream: IO[bytes]) -> bytes:
@@ -51,21 +61,41 @@ def _required(stream: IO[bytes]) -> bytes:
 
 
 def _send(stream: IO[bytes], answer: Answer) -> None:
-    write_frame(stream, records.encode(answer))
+    write_frame(stream, encode_answer(answer))
     stream.flush()
 
 
-def _serve(job: Job, manifest: bytes, model: bytes, data: bytes, isolation: Isolation) -> Answer:
-    from safetensors.numpy import load
+class _Desk:
+    """Judges models; the rows and terms of the job before stay on it."""
 
-    from danku.evaluation.evaluate import evaluate
+    def __init__(self, isolation: Isolation) -> None:
+        self._isolation = isolation
+        self._work: Work | None = None
+        self._name = ""
 
-    sandbox.limit_job(job.seconds, job.memory_bytes)
-    try:
-        rows = load(data)
+    def serve(self, job: Job, rows: Sequence[bytes], models: Sequence[bytes]) -> Answer:
+        """The verdicts of a job's models, or that it failed."""
+        from danku.evaluation.evaluate import evaluate
+
+        verdicts = []
+        try:
+            sandbox.limit_job(job.seconds, job.memory_bytes)
+            if job.fresh:
+                self._take(job.work, *rows)
+            work = self._work
+            if work is None or self._name != job.work:
+                raise ValueError("the rows of the job are not here")
+            for model in models:
+                verdicts.append(evaluate(model, work.features, work.target, work.manifest))
+        except Exception as error:  # NOTE: whatever it is, the validator hears of it and abstains
+            reason = f"{type(error).__name__}: {error}"[:_REASON_CHARACTERS]
+            return Answer("failed", self._isolation, reason=reason)
+        return Answer("judged", self._isolation, tuple(verdicts))
+
+    def _take(self, name: str, manifest: bytes, rows: bytes) -> None:
+        from safetensors.numpy import load
+
+        self._work, self._name = None, ""
+        arrays = load(rows)
         terms = records.decode(manifest, Manifest, "the manifest")
-        verdict = evaluate(model, rows["features"], rows["target"], terms)
-    except Exception as error:  # NOTE: whatever it is, the validator hears of it and abstains
-        reason = f"{type(error).__name__}: {error}"[:_REASON_CHARACTERS]
-        return Answer("failed", Score(0), reason, isolation)
-    return Answer(verdict.status, verdict.score, verdict.reason, isolation)
+        self._work, self._name = Work(arrays["features"], arrays["target"], terms), name

@@ -19,17 +19,19 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 import danku
-from danku.errors import DankuError, DataError
+from danku.errors import DankuError
 from danku.evaluation.frames import (
     ANSWER_BYTES,
     Answer,
     BrokenFrame,
     Isolation,
     Job,
+    decode_answer,
     read_frame,
     write_frame,
 )
 from danku.evaluation.verdict import Verdict
+from danku.evaluation.work import Work
 from danku.protocol import records
 from danku.protocol.manifest import Manifest
 
@@ -45,7 +47,6 @@ MEMORY_BYTES = 6 * 2**30
 START_SECONDS = 300
 """For imports and the self-test; the very first start also compiles kernels."""
 
-_VERDICTS = ("scored", "rejected")
 _EXIT_SECONDS = 5
 _COMPLAINT_CHARACTERS = 500
 
@@ -77,6 +78,8 @@ class Worker:
         """What the kernel let the worker give up; None until it has started."""
         self._process: subprocess.Popen[bytes] | None = None
         self._complaints: IO[bytes] | None = None
+        self._holds = ""
+        """The digest of the `Work` that the process has."""
 
     def __enter__(self) -> Worker:
         return self
@@ -114,29 +117,46 @@ class Worker:
         """`danku.evaluation.evaluate.evaluate`, in the worker.
 
         Raises:
+            WorkerFailed: as `judge`.
+        """
+        return self.judge([model], Work(features, target, manifest))[0]
+
+    def judge(self, models: Sequence[bytes], work: Work) -> list[Verdict]:
+        """The verdicts of at most `MODELS` models, in their order.
+
+        The rows travel once to each process. More than one model at a time is for small ones: they
+        share all limits, and where one fails, all of them are without a verdict.
+
+        Raises:
             WorkerFailed: it died, ran out of time or memory, or met an error that is not the
                 model's. The next call starts another process.
         """
-        from danku.dataset.groups import encode_group
-
-        header = records.encode(Job(self.seconds, self.memory_bytes))
-        frames = [header, records.encode(manifest), model, encode_group(features, target)]
         fresh = self._process is None or self._process.poll() is not None
         self.start()
         try:
-            answer = self._exchange(frames, self.seconds, _VERDICTS)
+            return self._judge(models, work)
         except WorkerDied:
             if fresh:
                 raise
             # NOTE: an earlier model may have left the process in a bad state.
             self.start()
-            answer = self._exchange(frames, self.seconds, _VERDICTS)
-        return Verdict(
-            "scored" if answer.status == "scored" else "rejected", answer.score, answer.reason
-        )
+            return self._judge(models, work)
+
+    def _judge(self, models: Sequence[bytes], work: Work) -> list[Verdict]:
+        known = self._holds == work.digest
+        job = Job(self.seconds, self.memory_bytes, work.digest, not known, len(models))
+        frames = [records.encode(job), *(() if known else work.frames), *models]
+        answer = self._exchange(frames, self.seconds, ("judged",))
+        if len(answer.verdicts) != len(models):
+            self.close()
+            found = f"{len(answer.verdicts)} verdicts for {len(models)} models"
+            raise WorkerFailed(f"the worker gave {found}", fix="abstain")
+        self._holds = work.digest
+        return list(answer.verdicts)
 
     def close(self) -> None:
         """End the process and everything that it started."""
+        self._holds = ""
         if self._process is not None:
             self._kill()
             self._process.wait()
@@ -162,8 +182,8 @@ class Worker:
                 write_frame(process.stdin, frame)
             process.stdin.flush()
             data = read_frame(process.stdout, ANSWER_BYTES)
-            answer = None if data is None else records.decode(data, Answer, "the answer")
-        except (OSError, BrokenFrame, DataError):
+            answer = None if data is None else decode_answer(data)
+        except (OSError, BrokenFrame):
             answer = None
         finally:
             timer.cancel()

@@ -23,14 +23,23 @@ from danku.roles.workspace import Workspace
 from danku.storage.files import make_folder
 
 if TYPE_CHECKING:
+    from danku.evaluation.cluster import Cluster
     from danku.evaluation.tensor import Array
 
 
 @contextmanager
 def own_evaluator(workspace: Workspace) -> Iterator[Evaluator]:
-    """This machine's worker processes, and what they found before."""
-    with Pool(workspace.workers) as pool:
-        yield Remembering(pool, workspace.evaluations)
+    """This machine's worker processes, or the cluster's, and what was found before."""
+    with _evaluator(workspace) as evaluator:
+        yield Remembering(evaluator, workspace.evaluations)
+
+
+def _evaluator(workspace: Workspace) -> Pool | Cluster:
+    if workspace.cluster is None:
+        return Pool(workspace.workers)
+    from danku.evaluation.cluster import Cluster
+
+    return Cluster(workspace.cluster)
 
 
 class _Remembered(Record):
@@ -66,9 +75,10 @@ class Remembering:
 
         def unknown() -> Iterator[tuple[Digest, bytes]]:
             for name, model in models:
-                verdict = known.get(to_hex(keccak(model)))
+                digest = to_hex(keccak(model))
+                verdict = known.get(digest)
                 if verdict is None:
-                    digests[name] = to_hex(keccak(model))
+                    digests[name] = digest
                     yield name, model
                 else:
                     remembered.append((name, verdict))

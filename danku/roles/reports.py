@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree import ElementTree
@@ -18,6 +18,10 @@ from danku.roles.board import Board, Line
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~@&:$])")
 _FAILURES = ("rejected", "unavailable", "unopened")
+ROWS = 100
+"""Of a challenge in a job summary, which GitHub takes up to a megabyte of."""
+WARNINGS = 10
+"""Of a challenge; GitHub shows no more of a step."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +110,12 @@ def markdown(reports: Sequence[Report]) -> str:
     return "\n".join(parts)
 
 
-def _table(lines: Iterable[Line]) -> str:
+def _table(lines: Sequence[Line]) -> str:
     rows = [
         "| rank | score | submitter | no. | status | reason |",
         "| ---: | ---: " + "| --- " * 4 + "|",
     ]
-    for line in lines:
+    for line in lines[:ROWS]:
         cells = (
             str(line.rank or ""),
             line.score or "",
@@ -121,6 +125,8 @@ def _table(lines: Iterable[Line]) -> str:
             _plain(line.reason),
         )
         rows.append("| " + " | ".join(cells) + " |")
+    if len(lines) > ROWS:
+        rows += ["", f"{len(lines) - ROWS:,} more of {len(lines):,}; the JUnit report has all."]
     return "\n".join(rows) + "\n"
 
 
@@ -136,10 +142,10 @@ def workflow_commands(reports: Sequence[Report]) -> list[str]:
         name = report.board.name
         if report.error:
             told.append(f"::error title={_property(name)}::{_data(report.error)}")
-        for line in report.board.lines:
-            if line.status in _FAILURES:
-                text = f"submission {line.submission} is {line.status}: {line.reason}"
-                told.append(f"::warning title={_property(name)}::{_data(text)}")
+        failed = [line for line in report.board.lines if line.status in _FAILURES]
+        for line in failed[:WARNINGS]:
+            text = f"submission {line.submission} is {line.status}: {line.reason}"
+            told.append(f"::warning title={_property(name)}::{_data(text)}")
     return told
 
 

@@ -96,6 +96,8 @@ class Workspace:
         self.private = root / settings.private
         self.evaluations = root / settings.evaluations
         self.workers = settings.workers
+        self.cluster: str | None = None
+        """The address of a Dask cluster that evaluates instead of this machine."""
         self.vault = Vault(self.private)
         self.clock = clock
         self._use_cache = use_cache

@@ -154,17 +154,17 @@ def killed_while_it_works(number: int) -> WorkerFailed:
         Thread(target=kill, daemon=True).start()
         with pytest.raises(WorkerFailed) as caught:
             # NOTE: the second attempt of a worker that had served before is no part of this.
-            worker._exchange(_job(heavy(make_model, 1_000), rows, target, terms), 60, ("scored",))
+            worker._exchange(_job(heavy(make_model, 1_000), rows, target, terms), 60, ("judged",))
     return caught.value
 
 
 def _job(model: bytes, rows: Any, target: Any, terms: Any) -> list[bytes]:
-    from danku.dataset.groups import encode_group
     from danku.evaluation.frames import Job
+    from danku.evaluation.work import Work
     from danku.protocol import records
 
-    header = records.encode(Job(60, 4 * 2**30))
-    return [header, records.encode(terms), model, encode_group(rows, target)]
+    work = Work(rows, target, terms)
+    return [records.encode(Job(60, 4 * 2**30, work.digest, True, 1)), *work.frames, model]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_worker_that_is_killed_is_named_and_the_validator_goes_on(number: int,
 def test_an_answer_out_of_place_is_an_abstention() -> None:
     with Worker(seconds=60) as worker:
         worker.start()
-        with pytest.raises(WorkerFailed, match="it says rejected"):
+        with pytest.raises(WorkerFailed, match="it says judged"):
             worker._exchange(
                 _job(
                     make_model([], ["x"]).SerializeToString(),

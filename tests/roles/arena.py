@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from danku.crypto.hashing import keccak
 from danku.crypto.signatures import PrivateKey
 from danku.evaluation.evaluate import Verdict, evaluate
+from danku.evaluation.work import Work
 from danku.ledger.embedded.genesis import create_journal
 from danku.protocol.actions import Action, Convene, Draw, Finalize
 from danku.protocol.manifest import Manifest
@@ -116,6 +117,9 @@ class InProcess:
     def evaluate(self, model: bytes, features: Any, target: Any, manifest: Manifest) -> Verdict:
         return evaluate(model, features, target, manifest)
 
+    def judge(self, models: Sequence[bytes], work: Work) -> list[Verdict]:
+        return [self.evaluate(model, work.features, work.target, work.manifest) for model in models]
+
     def evaluate_each(
         self,
         models: Iterable[tuple[Digest, bytes]],
@@ -181,10 +185,11 @@ class Arena:
     """Players with a workspace each around one public folder; honest unless told otherwise."""
 
     registry: RegistryTerms | None = None
+    start = START
 
     def __init__(self, root: Path, **changes: str) -> None:
         self.root = root
-        self.clock = Clock()
+        self.clock = Clock(self.start)
         self.public = root / "public"
         self.public.mkdir(parents=True)
         create_journal(
@@ -248,10 +253,14 @@ class Arena:
 
     def draft(self) -> organizer.Draft:
         """The challenge as the organizer writes it."""
-        write_data(self.host.root / "private" / "data.csv")
+        self.write_data(self.host.root / "private" / "data.csv")
         file = self.host.root / "challenges" / "challenge.toml"
         file.write_text(self.text(), "utf-8")
         return organizer.read_draft(file)
+
+    def write_data(self, path: Path) -> None:
+        """The organizer's rows."""
+        write_data(path)
 
     def text(self) -> str:
         """The organizer's challenge.toml."""
