@@ -64,8 +64,11 @@ class Board:
     committee: tuple[Seated, ...]
 
     def plain(self) -> dict[str, Any]:
-        """The board as JSON would have it."""
-        return asdict(self)
+        """The board as JSON would have it; amounts as decimal strings."""
+        value = asdict(self)
+        for seated in value["committee"]:
+            seated["lost"] = str(seated["lost"])
+        return value
 
 
 def decimal(units: int) -> str:

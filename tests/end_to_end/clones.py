@@ -110,13 +110,13 @@ class Clone:
         return self.danku("status")
 
 
-def first_clone(root: Path, name: str) -> Clone:
+def first_clone(root: Path, name: str, *options: str) -> Clone:
     """A bare repository, and a clone with a new sandbox that is not pushed yet."""
     root.mkdir(parents=True, exist_ok=True)
     hub = ["git", "init", "--quiet", "--bare", "--initial-branch=main", "hub.git"]
     subprocess.run(hub, cwd=root, check=True, timeout=60)
     clone = _cloned(root, name)
-    clone.danku("init", ".", "--sandbox", "--play-money", "100000")
+    clone.danku("init", ".", "--sandbox", "--play-money", "100000", *options)
     return clone
 
 
