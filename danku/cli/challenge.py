@@ -77,6 +77,7 @@ def check(session: Session, file: FileArgument) -> None:
         "file": str(path),
         "groups": draft.terms.groups,
         "test_groups": draft.terms.test_groups,
+        "yardstick_groups": draft.manifest.evaluation.yardstick_groups,
         "rows": draft.table.rows,
         "findings": [
             {"code": item.code, "message": item.message, "fix": item.fix} for item in findings
@@ -94,6 +95,11 @@ def check(session: Session, file: FileArgument) -> None:
     session.emit(value, show)
 
 
+def _yardstick(draft: Draft) -> str:
+    groups = draft.manifest.evaluation.yardstick_groups
+    return f"{groups} of the train groups, drawn by the seed" if groups else "none"
+
+
 def _show_draft(session: Session, draft: Draft) -> None:
     import time
 
@@ -109,6 +115,7 @@ def _show_draft(session: Session, draft: Draft) -> None:
             (
                 ("data", f"{draft.table.rows} rows in {terms.groups} groups"),
                 ("test", f"{terms.test_groups} groups, drawn by the seed"),
+                ("yardstick", _yardstick(draft)),
                 ("metric", draft.manifest.evaluation.metric),
                 ("mechanism", draft.manifest.mechanism.name),
                 ("organizer locks up", amount(escrow_of(terms))),

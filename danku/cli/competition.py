@@ -62,6 +62,10 @@ def board(
             session.out.print(rest)
         if any(seated.seat is not None for seated in read.committee):
             session.out.print(committee(read))
+        if any(line.reported is not None for line in read.lines):
+            session.out.print(
+                "[dim]self-reported: on the yardstick, by the submitter; it ranks nobody[/]"
+            )
         session.out.tell(f"stage: {read.stage}" + (f"; {read.settled}" if read.settled else ""))
 
     session.emit(read.plain(), show)

@@ -15,11 +15,12 @@ from danku.cli.terminal import verbatim
 
 if TYPE_CHECKING:
     from danku.roles.auditor import Report
-    from danku.roles.board import Board
+    from danku.roles.board import Board, Line
     from danku.roles.stages import Window
 
 SHOWN = 50
 """Rows of a leaderboard in a terminal, unless all are asked for."""
+SELF_REPORTED = "self-reported"
 NUMBERS = {
     "score",
     "amount",
@@ -129,6 +130,8 @@ def leaderboard(
     """The leaderboard; ``names`` may give addresses readable names, ``limit`` cuts its end off."""
     names = names or {}
     rows = []
+    # NOTE: apart from the scores, and dim, so that nobody takes it for one.
+    reports = any(line.reported is not None for line in board.lines)
     for line in board.lines[:limit]:
         colour = STATUS_COLOURS.get(line.status, "")
         status = {True: "passes", False: "below threshold", None: line.status}[line.passes]
@@ -140,6 +143,7 @@ def leaderboard(
                 verbatim(names.get(line.submitter, short(line.submitter))),
                 str(line.submission),
                 shown,
+                *((self_reported(line),) if reports else ()),
                 verbatim(line.reason),
             )
         )
@@ -148,9 +152,21 @@ def leaderboard(
     title += f"{_six_places(board.threshold)}; {board.tie_break}"
     return table(
         verbatim(title, "table.title"),
-        ("rank", "score", "submitter", "no.", "status", "reason"),
+        (
+            *("rank", "score", "submitter", "no.", "status"),
+            *((SELF_REPORTED,) if reports else ()),
+            "reason",
+        ),
         rows,
     )
+
+
+def self_reported(line: Line) -> str:
+    """What a submitter says of its score on the yardstick, and what became of it."""
+    if line.reported is None:
+        return ""
+    said = {True: "holds", False: "false", None: "not checked"}[line.report_holds]
+    return f"[dim]{_six_places(line.reported)}, {said}[/]"
 
 
 def committee(board: Board) -> Table:

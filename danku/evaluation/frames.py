@@ -17,16 +17,18 @@ MODELS = 64
 
 
 class Job(Record):
-    """Heads a job; frames follow: the manifest and the rows if they are new, then each model."""
+    """Heads a job; frames follow: the manifest and all rows if they are new, then each model."""
 
     seconds: int
     """For all of its models, as the rest of the limits."""
     memory_bytes: int
     work: str
     """Names the manifest and the rows."""
-    fresh: bool
-    """Whether they follow; else the worker has them from the job before."""
+    fresh: Annotated[int, msgspec.Meta(ge=0, le=3)]
+    """How many frames of them follow; 0 if the worker has them from the job before."""
     models: Annotated[int, msgspec.Meta(ge=1, le=MODELS)]
+    measured: Annotated[tuple[int, ...], msgspec.Meta(max_length=MODELS)] = ()
+    """The places of those models that are scored on the yardstick as well."""
 
 
 class Isolation(Record):

@@ -24,6 +24,7 @@ from danku.protocol.terms import Terms, escrow_of
 from danku.protocol.types import ZERO_DIGEST, Address, Digest
 from danku.roles.challenge_file import (
     ChallengeFile,
+    check_yardstick,
     evaluation_of,
     mechanism_of,
     panel_of,
@@ -98,6 +99,7 @@ def read_draft(path: Path) -> Draft:
     )
     seed = random_secret() if file.data.shuffle else None
     plan = plan_groups(table.rows, file.data.group_rows, seed, table.group_keys)
+    test_groups = min(len(plan) - 1, max(1, round(file.data.test_fraction * len(plan))))
     manifest = Manifest(
         name=file.challenge.name,
         title=file.challenge.title,
@@ -108,11 +110,12 @@ def read_draft(path: Path) -> Draft:
         mechanism=mechanism_of(file, path),
     )
     check_playable(manifest)
+    check_yardstick(manifest.evaluation, path, len(plan) - test_groups)
     terms = Terms(
         manifest=to_hex(keccak(encode(manifest))),
         data_root=ZERO_DIGEST,
         groups=len(plan),
-        test_groups=min(len(plan) - 1, max(1, round(file.data.test_fraction * len(plan)))),
+        test_groups=test_groups,
         seed_source="contributions",
         min_contributions=file.validators.min_contributions,
         schedule=schedule_of(file),

@@ -32,7 +32,7 @@ class Fake:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def judge(self, models: Sequence[bytes], _: Any) -> list[Verdict]:
+    def judge(self, models: Sequence[bytes], *_: Any) -> list[Verdict]:
         return [self.evaluate(model) for model in models]
 
     def evaluate(self, model: bytes) -> Verdict:

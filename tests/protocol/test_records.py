@@ -71,7 +71,7 @@ def test_each_kind_of_record_survives_the_round_trip(kind: Any) -> None:
 
 def test_kinds_are_told_apart_and_spelled_in_snake_case() -> None:
     kinds = [kind.__struct_config__.tag for kind in ACTIONS]
-    assert len(set(kinds)) == len(ACTIONS) == 19
+    assert len(set(kinds)) == len(ACTIONS) == 20
     assert kinds[:3] == ["create", "contribute", "open_seed"]
 
 
