@@ -304,8 +304,10 @@ class Audit:
 
     def _first_difference(self, found: Result) -> str:
         decided = {row.submission: row for row in self.result.rows} if self.result else {}
-        for row in found.rows:
-            other = decided.get(row.submission)
+        pairs = [(row, decided.get(row.submission)) for row in found.rows]
+        # NOTE: one entry that is another moves the ranks of all behind it.
+        pairs.sort(key=lambda pair: pair[1] is not None and _told(pair[0]) == _told(pair[1]))
+        for row, other in pairs:
             if other != row:
                 was = _told(other) if other else "not listed"
                 return f": submission {row.submission} is {_told(row)}, was {was}"
