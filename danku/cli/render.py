@@ -130,8 +130,6 @@ def leaderboard(
     """The leaderboard; ``names`` may give addresses readable names, ``limit`` cuts its end off."""
     names = names or {}
     rows = []
-    # NOTE: apart from the scores, and dim, so that nobody takes it for one.
-    reports = any(line.reported is not None for line in board.lines)
     for line in board.lines[:limit]:
         colour = STATUS_COLOURS.get(line.status, "")
         status = {True: "passes", False: "below threshold", None: line.status}[line.passes]
@@ -143,7 +141,6 @@ def leaderboard(
                 verbatim(names.get(line.submitter, short(line.submitter))),
                 str(line.submission),
                 shown,
-                *((self_reported(line),) if reports else ()),
                 verbatim(line.reason),
             )
         )
@@ -152,21 +149,34 @@ def leaderboard(
     title += f"{_six_places(board.threshold)}; {board.tie_break}"
     return table(
         verbatim(title, "table.title"),
-        (
-            *("rank", "score", "submitter", "no.", "status"),
-            *((SELF_REPORTED,) if reports else ()),
-            "reason",
-        ),
+        ("rank", "score", "submitter", "no.", "status", "reason"),
         rows,
     )
+
+
+def self_reports(board: Board, limit: int | None = None) -> Table | None:
+    """What submitters say of themselves, in a table of its own; None where nobody says anything.
+
+    In the order of submission, so that it cannot be read as a ranking.
+    """
+    lines = sorted(board.lines, key=lambda line: line.submission)
+    said = [line for line in lines if line.reported is not None]
+    if not said:
+        return None
+    rows = [
+        (str(line.submission), verbatim(short(line.submitter)), self_reported(line))
+        for line in said[:limit]
+    ]
+    title = f"self-reported {board.metric} on the yardstick; nobody is ranked by it"
+    return table(title, ("no.", "submitter", SELF_REPORTED), rows)
 
 
 def self_reported(line: Line) -> str:
     """What a submitter says of its score on the yardstick, and what became of it."""
     if line.reported is None:
         return ""
-    said = {True: "holds", False: "false", None: "not checked"}[line.report_holds]
-    return f"[dim]{_six_places(line.reported)}, {said}[/]"
+    said = {True: "holds", False: "false", None: "unchecked"}[line.report_holds]
+    return f"{_six_places(line.reported)} {said}"
 
 
 def committee(board: Board) -> Table:

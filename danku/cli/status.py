@@ -118,7 +118,6 @@ def _show_challenge(session: Session, value: dict[str, Any], challenge: Challeng
         session.out.tell(f"settled: {value['settled']}")
     else:
         session.out.print(windows(calendar(challenge), value["time"]))
-    _show_quota(session, value)
 
 
 def _show_quota(session: Session, value: dict[str, Any]) -> None:
@@ -240,6 +239,7 @@ def status(session: Session, challenge: OptionalChallenge = None) -> None:
     def show() -> None:
         for item, found_challenge in zip(statuses, shown, strict=True):
             _show_challenge(session, item, found_challenge)
+            _show_quota(session, item)
         if not shown:
             session.out.print("no challenge goes on here; danku challenge list shows all")
         _show_balances(session, owed, balances)

@@ -21,7 +21,7 @@ from danku.evaluation.work import Work
 from danku.protocol.manifest import Manifest
 from danku.protocol.types import Score
 
-__all__ = ["Prediction", "UnusableFeatures", "Verdict", "evaluate", "judge", "predict"]
+__all__ = ["Prediction", "UnusableFeatures", "Verdict", "evaluate", "predict"]
 
 
 class UnusableFeatures(DataError):

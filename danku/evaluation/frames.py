@@ -24,9 +24,11 @@ class Job(Record):
     memory_bytes: int
     work: str
     """Names the manifest and the rows."""
-    fresh: Annotated[int, msgspec.Meta(ge=0, le=3)]
-    """How many frames of them follow; 0 if the worker has them from the job before."""
+    fresh: bool
+    """Whether they follow; else the worker has them from the job before."""
     models: Annotated[int, msgspec.Meta(ge=1, le=MODELS)]
+    yardstick: bool = False
+    """Whether the rows of a yardstick are among them."""
     measured: Annotated[tuple[int, ...], msgspec.Meta(max_length=MODELS)] = ()
     """The places of those models that are scored on the yardstick as well."""
 

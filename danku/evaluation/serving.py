@@ -48,7 +48,8 @@ def main() -> None:
     desk = _Desk(isolation)
     while (header := read_frame(sys.stdin.buffer)) is not None:
         job = records.decode(header, Job, "the job")
-        rows = [_required(sys.stdin.buffer) for _ in range(job.fresh)]
+        count = 3 if job.yardstick else 2
+        rows = [_required(sys.stdin.buffer) for _ in range(count)] if job.fresh else []
         models = [_required(sys.stdin.buffer) for _ in range(job.models)]
         _send(answers, desk.serve(job, rows, models))
 

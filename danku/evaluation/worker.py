@@ -147,16 +147,17 @@ class Worker:
             return self._judge(models, work, measured)
 
     def _judge(self, models: Sequence[bytes], work: Work, measured: Sequence[int]) -> list[Verdict]:
-        fresh = () if self._holds == work.digest else work.frames
+        known = self._holds == work.digest
         job = Job(
             seconds=self.seconds,
             memory_bytes=self.memory_bytes,
             work=work.digest,
-            fresh=len(fresh),
+            fresh=not known,
             models=len(models),
+            yardstick=work.yardstick is not None,
             measured=tuple(measured),
         )
-        frames = [records.encode(job), *fresh, *models]
+        frames = [records.encode(job), *(() if known else work.frames), *models]
         answer = self._exchange(frames, self.seconds, ("judged",))
         if len(answer.verdicts) != len(models):
             self.close()

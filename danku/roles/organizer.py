@@ -99,7 +99,6 @@ def read_draft(path: Path) -> Draft:
     )
     seed = random_secret() if file.data.shuffle else None
     plan = plan_groups(table.rows, file.data.group_rows, seed, table.group_keys)
-    test_groups = min(len(plan) - 1, max(1, round(file.data.test_fraction * len(plan))))
     manifest = Manifest(
         name=file.challenge.name,
         title=file.challenge.title,
@@ -110,18 +109,18 @@ def read_draft(path: Path) -> Draft:
         mechanism=mechanism_of(file, path),
     )
     check_playable(manifest)
-    check_yardstick(manifest.evaluation, path, len(plan) - test_groups)
     terms = Terms(
         manifest=to_hex(keccak(encode(manifest))),
         data_root=ZERO_DIGEST,
         groups=len(plan),
-        test_groups=test_groups,
+        test_groups=min(len(plan) - 1, max(1, round(file.data.test_fraction * len(plan)))),
         seed_source="contributions",
         min_contributions=file.validators.min_contributions,
         schedule=schedule_of(file),
         reward=reward_of(file, path),
         panel=panel_of(file, path),
     )
+    check_yardstick(manifest.evaluation, path, terms.groups - terms.test_groups)
     return Draft(file, manifest, terms, table, plan)
 
 

@@ -104,7 +104,7 @@ def test_a_report_is_measured_from_the_sealed_model_and_sent(there: At) -> None:
     assert lines[1]["score"] is None and lines[1]["rank"] is None
     listed = bob("model", "list", NAME)["submissions"]
     assert [(line["reported"], line["report_holds"]) for line in listed] == [("0.750000000", None)]
-    assert "0.750000, not checked" in said(bob.try_("model", "list", NAME))
+    assert "0.750000 unchecked" in said(bob.try_("model", "list", NAME))
 
 
 def test_what_a_report_is_refused_for(there: At) -> None:
@@ -147,8 +147,8 @@ def test_a_whole_challenge_with_a_false_report(there: At) -> None:
     workspace.send(key_of("alice"), Report(identity, 0, Score(10**9 - 1)))
     danku.of("bob")("model", "report", NAME)
     board = said(danku.try_("board", NAME))
-    assert "self-reported" in board and "it ranks nobody" in board
-    assert "0.999999, not checked" in board
+    assert "self-reported" in board and "nobody is ranked by it" in board
+    assert "0.999999 unchecked" in board
     for step in STAGES[6:]:
         step(danku)
     lines = danku("board", NAME)["lines"]
@@ -158,7 +158,7 @@ def test_a_whole_challenge_with_a_false_report(there: At) -> None:
     ]
     assert lines[1]["reason"] == "false report: 0.999999999 reported, 1.000000000 found"
     shown = said(danku.try_("board", NAME))
-    assert "0.750000, holds" in shown and "0.999999, false" in shown
+    assert "0.750000 holds" in shown and "0.999999 false" in shown
     verified = danku("verify", NAME)
     assert verified["ok"]
     assert any("false are those of [0]" in step["detail"] for step in verified["steps"])
@@ -196,6 +196,8 @@ def test_the_check_of_a_challenge_shows_its_yardstick(there: At) -> None:
     assert "small-yardstick" in {item["code"] for item in found["findings"]}
     out = said(danku.try_("challenge", "check", f"challenges/{NAME}"))
     assert "2 of the train groups, drawn by the seed" in out
+    shown = there("created").try_("challenge", "show", NAME)
+    assert "2 of the train groups, drawn by the seed" in said(shown)
     write_challenge(danku.folder, batch="8\nyardstick_groups = 9")
     danku.refused("challenge", "check", f"challenges/{NAME}", code=5, error="ChallengeFileBroken")
 

@@ -164,7 +164,7 @@ def _job(model: bytes, rows: Any, target: Any, terms: Any) -> list[bytes]:
     from danku.protocol import records
 
     work = Work(rows, target, terms)
-    return [records.encode(Job(60, 4 * 2**30, work.digest, 2, 1)), *work.frames, model]
+    return [records.encode(Job(60, 4 * 2**30, work.digest, True, 1)), *work.frames, model]
 
 
 @pytest.mark.parametrize(
