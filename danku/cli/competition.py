@@ -51,7 +51,7 @@ def board(
     ] = False,
 ) -> None:
     """Show the leaderboard."""
-    from danku.cli.render import SHOWN, committee, leaderboard, left_out, self_reports
+    from danku.cli.render import SHOWN, committee, leaderboard, left_out
     from danku.roles.board import board as read_board
 
     read = read_board(session.workspace, session.challenge(challenge))
@@ -62,6 +62,8 @@ def board(
             session.out.print(rest)
         if any(seated.seat is not None for seated in read.committee):
             session.out.print(committee(read))
+        from danku.cli.reports import self_reports
+
         if reports := self_reports(read, limit=None if everything else SHOWN):
             session.out.print(reports)
         session.out.tell(f"stage: {read.stage}" + (f"; {read.settled}" if read.settled else ""))

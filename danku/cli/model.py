@@ -127,15 +127,14 @@ def score(
     }
 
     def show() -> None:
+        if scored.yardstick is not None:
+            apart = f"{value['yardstick_rows']} rows of the yardstick"
+            session.out.print(
+                f"{manifest.evaluation.metric} {decimal(scored.yardstick)} on the {apart}"
+            )
         session.out.print(f"{manifest.evaluation.metric} {decimal(points)} on {part.value} data")
         side = "[green]passes[/]" if passes else "[yellow]does not pass[/]"
         session.out.print(f"{side} the threshold {decimal(manifest.evaluation.threshold)}")
-        if scored.yardstick is not None and yardstick is not None:
-            rows_apart = f"the yardstick's {len(yardstick.target)} rows"
-            session.out.print(
-                f"{manifest.evaluation.metric} {decimal(scored.yardstick)} on {rows_apart}"
-            )
-            session.say("the better guess of what the test data will say, if you trained without")
         session.say(f"next: danku model submit {challenge} {model}")
 
     session.emit(value, show)
@@ -287,7 +286,8 @@ def open_(
 @command(app, "list", "danku model list breast-cancer --as alice")
 def list_(session: Session, challenge: ChallengeName) -> None:
     """List your submissions, how many you have left, and until when."""
-    from danku.cli.render import SELF_REPORTED, moment, relative, self_reported, table
+    from danku.cli.render import moment, relative, table
+    from danku.cli.reports import SELF_REPORTED, self_reported
     from danku.cli.terminal import verbatim
     from danku.roles.board import board
     from danku.roles.submitter import own_submissions

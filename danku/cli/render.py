@@ -15,12 +15,11 @@ from danku.cli.terminal import verbatim
 
 if TYPE_CHECKING:
     from danku.roles.auditor import Report
-    from danku.roles.board import Board, Line
+    from danku.roles.board import Board
     from danku.roles.stages import Window
 
 SHOWN = 50
 """Rows of a leaderboard in a terminal, unless all are asked for."""
-SELF_REPORTED = "self-reported"
 NUMBERS = {
     "score",
     "amount",
@@ -152,31 +151,6 @@ def leaderboard(
         ("rank", "score", "submitter", "no.", "status", "reason"),
         rows,
     )
-
-
-def self_reports(board: Board, limit: int | None = None) -> Table | None:
-    """What submitters say of themselves, in a table of its own; None where nobody says anything.
-
-    In the order of submission, so that it cannot be read as a ranking.
-    """
-    lines = sorted(board.lines, key=lambda line: line.submission)
-    said = [line for line in lines if line.reported is not None]
-    if not said:
-        return None
-    rows = [
-        (str(line.submission), verbatim(short(line.submitter)), self_reported(line))
-        for line in said[:limit]
-    ]
-    title = f"self-reported {board.metric} on the yardstick; nobody is ranked by it"
-    return table(title, ("no.", "submitter", SELF_REPORTED), rows)
-
-
-def self_reported(line: Line) -> str:
-    """What a submitter says of its score on the yardstick, and what became of it."""
-    if line.reported is None:
-        return ""
-    said = {True: "holds", False: "false", None: "unchecked"}[line.report_holds]
-    return f"{_six_places(line.reported)} {said}"
 
 
 def committee(board: Board) -> Table:

@@ -56,7 +56,7 @@ def test_a_model_is_scored_on_what_may_be_trained_on_and_on_the_yardstick(there:
     for runtime in ("exact", "onnxruntime"):
         out = said(alice.try_("model", "score", NAME, "bob.onnx", "--runtime", runtime))
         assert "0.750000000 on train data" in out
-        assert "0.750000000 on the yardstick's 8 rows" in out
+        assert "0.750000000 on the 8 rows of the yardstick" in out
 
 
 def test_without_a_yardstick_nothing_is_said_of_one(at: At) -> None:
