@@ -32,9 +32,9 @@ class Line:
     reason: str
     model: Digest | None
     time: int
-    reported: str | None
+    reported: str | None = None
     """What its submitter says that it scores on the yardstick; nothing is ranked by it."""
-    report_holds: bool | None
+    report_holds: bool | None = None
     """Whether a committee found the same; None until then, or where it did not come to it."""
 
 
@@ -66,10 +66,10 @@ class Board:
     outcome: str | None
     settled: str
     tie_break: str
-    yardstick_groups: int
-    """Train groups on which scores may be reported; 0 if none may."""
     lines: tuple[Line, ...]
     committee: tuple[Seated, ...]
+    yardstick_groups: int = 0
+    """Train groups on which scores may be reported; 0 if none may."""
 
     def plain(self) -> dict[str, Any]:
         """The board as JSON would have it; amounts as decimal strings."""
@@ -107,13 +107,13 @@ def board(workspace: Workspace, challenge: Challenge) -> Board:
         outcome=result.outcome if result else None,
         settled=settled,
         tie_break="equal scores: the earlier submission",
+        lines=tuple(_lines(challenge, manifest, result)),
+        committee=tuple(_committee(challenge)),
         yardstick_groups=(
             len(yardstick_indices(challenge, manifest))
             if challenge.seed is not None
             else manifest.evaluation.yardstick_groups
         ),
-        lines=tuple(_lines(challenge, manifest, result)),
-        committee=tuple(_committee(challenge)),
     )
 
 
