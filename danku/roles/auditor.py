@@ -299,8 +299,8 @@ class Audit:
         rows = [row for row in self.result.rows if submissions[row.submission].report is not None]
         false = [row.submission for row in rows if row.reason.startswith(FALSE_REPORT)]
         holding = [row for row in rows if row.status in ("ranked", "duplicate")]
-        detail = f"; {len(holding)} reported scores hold on the yardstick" if rows else ""
-        return detail + (f", false are those of {false}" if false else "")
+        detail = f"; reported scores that hold on the yardstick: {len(holding)}" if rows else ""
+        return detail + (f"; false: of {false}" if false else "")
 
     def _first_difference(self, found: Result) -> str:
         decided = {row.submission: row for row in self.result.rows} if self.result else {}

@@ -78,8 +78,8 @@ def test_the_yardstick_is_pulled_apart_from_the_train_rows(there: At) -> None:
     danku = there("train")
     found = danku("data", "pull", NAME, "--to", "train.npz")
     assert (found["rows"], found["yardstick_rows"], found["files"]) == (20, 8, ["train.npz"])
-    arrays = np.load(danku.folder / "train.npz")
-    assert len(arrays["target"]) == 20 and len(arrays["yardstick_target"]) == 8
+    with np.load(danku.folder / "train.npz") as arrays:
+        assert len(arrays["target"]) == 20 and len(arrays["yardstick_target"]) == 8
     found = danku("data", "pull", NAME, "--to", "train.csv")
     assert found["files"] == ["train.csv", "train-yardstick.csv"]
     lines = [len((danku.folder / name).read_text().splitlines()) for name in found["files"]]
@@ -161,7 +161,7 @@ def test_a_whole_challenge_with_a_false_report(there: At) -> None:
     assert "0.750000 holds" in shown and "0.999999 false" in shown
     verified = danku("verify", NAME)
     assert verified["ok"]
-    assert any("false are those of [0]" in step["detail"] for step in verified["steps"])
+    assert any("false: of [0]" in step["detail"] for step in verified["steps"])
 
 
 def test_what_is_left_and_until_when_is_always_in_sight(there: At) -> None:

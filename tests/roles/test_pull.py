@@ -166,7 +166,11 @@ def test_a_yardstick_stands_apart(
             same(table.target, expected.target)
         return
     assert written == (path,)
-    read = dict(np.load(path)) if suffix == ".npz" else load_file(path)
+    if suffix == ".npz":
+        with np.load(path) as archive:
+            read = dict(archive)
+    else:
+        read = load_file(path)
     assert sorted(read) == ["features", "target", "yardstick_features", "yardstick_target"]
     same(read["features"], learning.features)
     same(read["target"], learning.target)

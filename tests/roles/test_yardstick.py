@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from danku.crypto.hashing import keccak, to_hex
 from danku.errors import DataError, Rejected, UsageError
 from danku.protocol.actions import Report
+from danku.protocol.records import encode
 from danku.protocol.result import Row
 from danku.protocol.types import Score
 from danku.roles import organizer, submitter, yardstick
@@ -147,7 +150,7 @@ def test_an_honest_a_false_and_no_report(arena: Arena) -> None:
     assert verified.ok, verified
     steps = {step.name: step.detail for step in verified.steps}
     assert "2 groups are the yardstick" in steps["train data"]
-    assert "1 reported scores hold on the yardstick, false are those of [0]" in steps["evaluation"]
+    assert "reported scores that hold on the yardstick: 1; false: of [0]" in steps["evaluation"]
 
 
 def test_the_newest_report_counts(arena: Arena) -> None:
@@ -381,6 +384,25 @@ def test_a_yardstick_leaves_a_group_to_train_on(tmp_path: Path) -> None:
     for bad in (-1, 65_537, '"3"', "1.5"):
         with pytest.raises(DataError, match="yardstick_groups"):
             draft(tmp_path / f"bad {bad}".replace('"', ""), bad)
+
+
+def test_a_manifest_that_sets_all_groups_apart_leaves_one_and_stops_no_validator(
+    tmp_path: Path,
+) -> None:
+    """The ledger takes any manifest; an organizer need not use danku to write it."""
+    arena = Arena(tmp_path / "hostile")
+    honest = arena.draft()
+    evaluation = msgspec.structs.replace(honest.manifest.evaluation, yardstick_groups=65_536)
+    manifest = msgspec.structs.replace(honest.manifest, evaluation=evaluation)
+    named = msgspec.structs.replace(honest.terms, manifest=to_hex(keccak(encode(manifest))))
+    hostile = dataclasses.replace(honest, manifest=manifest, terms=named)
+    arena.identity = organizer.create(*arena[ORGANIZER], hostile).id
+    arena.play(until="submit", since="create")
+    learning, rows = fetch_train(arena.host, arena.challenge, arena.manifest)
+    assert rows is not None
+    assert (len(learning.target), len(rows.target)) == (4, 24)
+    report(arena, "bob", 1, GOOD)
+    assert [rows_of(arena)[number].status for number in range(3)] == ["ranked"] * 3
 
 
 def test_none_is_the_manifest_that_there_always_was(tmp_path: Path) -> None:
