@@ -158,8 +158,8 @@ def _show_previews(session: Session) -> None:
     from danku.cli.render import SHOWN, left_out, table
     from danku.cli.terminal import verbatim
     from danku.protocol.records import encode
+    from danku.protocol.types import decimal
     from danku.roles.attendance import preview
-    from danku.roles.board import decimal
     from danku.roles.evaluations import own_evaluator
 
     with session.progress() as progress, own_evaluator(session.workspace) as evaluator:

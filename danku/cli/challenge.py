@@ -11,6 +11,7 @@ from danku.cli.session import Session, command
 
 if TYPE_CHECKING:
     from danku.ledger.port import Receipt
+    from danku.protocol.manifest import Manifest
     from danku.protocol.state import Challenge
     from danku.protocol.terms import Panel
     from danku.roles.organizer import Draft
@@ -77,6 +78,7 @@ def check(session: Session, file: FileArgument) -> None:
         "file": str(path),
         "groups": draft.terms.groups,
         "test_groups": draft.terms.test_groups,
+        "yardstick_groups": draft.manifest.evaluation.yardstick_groups,
         "rows": draft.table.rows,
         "findings": [
             {"code": item.code, "message": item.message, "fix": item.fix} for item in findings
@@ -94,6 +96,11 @@ def check(session: Session, file: FileArgument) -> None:
     session.emit(value, show)
 
 
+def _yardstick(manifest: Manifest) -> str:
+    groups = manifest.evaluation.yardstick_groups
+    return f"{groups} of the train groups, drawn by the seed" if groups else "none"
+
+
 def _show_draft(session: Session, draft: Draft) -> None:
     import time
 
@@ -109,6 +116,7 @@ def _show_draft(session: Session, draft: Draft) -> None:
             (
                 ("data", f"{draft.table.rows} rows in {terms.groups} groups"),
                 ("test", f"{terms.test_groups} groups, drawn by the seed"),
+                ("yardstick", _yardstick(draft.manifest)),
                 ("metric", draft.manifest.evaluation.metric),
                 ("mechanism", draft.manifest.mechanism.name),
                 ("organizer locks up", amount(escrow_of(terms))),
@@ -303,6 +311,7 @@ def show(session: Session, challenge: ChallengeName) -> None:
                     ("pot", amount(reward.pot)),
                     ("mechanism", manifest.mechanism.name),
                     ("metric", manifest.evaluation.metric),
+                    ("yardstick", _yardstick(manifest)),
                     ("model", f"{model.dtype} {list(model.shape)} a row, gives {model.output}"),
                     ("entries", f"{entries}; {reward.max_submissions} a submitter"),
                     ("entry", f"bond {reward.submission_bond}, fee {reward.entry_fee}"),

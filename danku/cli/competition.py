@@ -62,6 +62,10 @@ def board(
             session.out.print(rest)
         if any(seated.seat is not None for seated in read.committee):
             session.out.print(committee(read))
+        from danku.cli.reports import self_reports
+
+        if reports := self_reports(read, limit=None if everything else SHOWN):
+            session.out.print(reports)
         session.out.tell(f"stage: {read.stage}" + (f"; {read.settled}" if read.settled else ""))
 
     session.emit(read.plain(), show)

@@ -27,20 +27,31 @@ def pull(
     ] = None,
     part: Annotated[Part, typer.Option("--part", help="Which part.")] = Part.train,
 ) -> None:
-    """Fetch the revealed data, check every group against the ledger, and write it to a file."""
-    from danku.roles.evidence import fetch_rows
+    """Fetch the revealed data, check every group against the ledger, and write it to a file.
+
+    The yardstick's rows are kept apart from the train rows: in arrays of their own, or for CSV in a
+    second file.
+    """
+    from danku.roles.evidence import fetch_rows, fetch_train
     from danku.roles.pull import write_rows
 
     found = session.challenge(challenge)
     manifest = session.workspace.manifest(found)
     target = to or Path(f"{manifest.name}-{part.value}.npz")
     with session.progress() as progress:
-        rows = fetch_rows(session.workspace, found, manifest, part.value, progress)
-        write_rows(target, rows, manifest)
+        yardstick = None
+        if part is Part.train:
+            rows, yardstick = fetch_train(session.workspace, found, manifest, progress)
+        else:
+            rows = fetch_rows(session.workspace, found, manifest, "test", progress)
+        files = write_rows(target, rows, manifest, yardstick)
+    apart = 0 if yardstick is None else len(yardstick.target)
     value = {
         "file": str(target),
+        "files": [str(path) for path in files],
         "part": part.value,
         "rows": len(rows.target),
+        "yardstick_rows": apart,
         "row_shape": list(manifest.model.shape),
         "columns": list(manifest.data.columns),
         "classes": list(manifest.model.classes),
@@ -48,9 +59,17 @@ def pull(
 
     def show() -> None:
         session.out.tell(f"{target}: {len(rows.target)} rows, verified against the data root")
+        if apart:
+            session.out.tell(f"  and {apart} rows of the yardstick, in {_place(files)}")
         session.say("arrays: features, target" + _meaning(list(manifest.model.classes)))
+        if apart:
+            session.say("do not train on the yardstick, or it measures nothing")
 
     session.emit(value, show)
+
+
+def _place(files: tuple[Path, ...]) -> str:
+    return str(files[1]) if len(files) > 1 else "yardstick_features and yardstick_target"
 
 
 def _meaning(classes: list[str]) -> str:

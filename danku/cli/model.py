@@ -14,6 +14,7 @@ from danku.cli.session import Session, command
 if TYPE_CHECKING:
     from danku.protocol.manifest import Manifest
     from danku.protocol.state import Challenge
+    from danku.protocol.types import Score
     from danku.roles.rehearsal import CostLine
 
 app = typer.Typer(name="model", help="Check, score, submit and open models.", no_args_is_help=True)
@@ -96,10 +97,10 @@ def score(
         Runtime, typer.Option("--runtime", help="onnxruntime is a fast preview, not what counts.")
     ] = Runtime.exact,
 ) -> None:
-    """Score a model on public data with the validators' own evaluator."""
+    """Score a model on public data, and the yardstick, with the validators' own evaluator."""
     from danku.evaluation.metrics import metric
-    from danku.roles.board import decimal
-    from danku.roles.evidence import fetch_rows
+    from danku.protocol.types import decimal
+    from danku.roles.evidence import fetch_rows, fetch_train
     from danku.roles.rehearsal import preview, rehearse
     from danku.roles.submitter import read_model
 
@@ -107,9 +108,12 @@ def score(
     manifest = session.workspace.manifest(found)
     data = read_model(model, manifest.evaluation.limits.model_bytes)
     with session.progress() as progress:
-        rows = fetch_rows(session.workspace, found, manifest, part.value, progress)
+        rows, yardstick = fetch_train(session.workspace, found, manifest, progress)
+        if part is Part.test:
+            rows = fetch_rows(session.workspace, found, manifest, "test", progress)
         run = rehearse if runtime is Runtime.exact else preview
-        points = run(data, rows, manifest)
+        scored = run(data, rows, manifest, yardstick)
+    points = scored.score
     passes = metric(manifest.evaluation.metric).passes(points, manifest.evaluation.threshold)
     value = {
         "metric": manifest.evaluation.metric,
@@ -118,9 +122,16 @@ def score(
         "passes": passes,
         "part": part.value,
         "runtime": runtime.value,
+        "yardstick": None if scored.yardstick is None else decimal(scored.yardstick),
+        "yardstick_rows": 0 if yardstick is None else len(yardstick.target),
     }
 
     def show() -> None:
+        if scored.yardstick is not None:
+            apart = f"{value['yardstick_rows']} rows of the yardstick"
+            session.out.print(
+                f"{manifest.evaluation.metric} {decimal(scored.yardstick)} on the {apart}"
+            )
         session.out.print(f"{manifest.evaluation.metric} {decimal(points)} on {part.value} data")
         side = "[green]passes[/]" if passes else "[yellow]does not pass[/]"
         session.out.print(f"{side} the threshold {decimal(manifest.evaluation.threshold)}")
@@ -137,10 +148,14 @@ def submit(
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Submit even what the dry run rejects.")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Tell everybody its score on the yardstick, too.")
+    ] = False,
 ) -> None:
     """Commit to a model; nobody can read it before you open it."""
     from danku.cli.render import amount, moment
-    from danku.roles import submitter
+    from danku.protocol.types import decimal
+    from danku.roles import submitter, yardstick
 
     found = session.challenge(challenge)
     manifest = session.workspace.manifest(found)
@@ -148,8 +163,11 @@ def submit(
     submitter.precheck_submit(session.workspace, session.key, found.id)
     if not unchecked:
         _dry_run(session, found, manifest, data)
+    score = _measured(session, found, manifest, data) if report else None
     reward = found.terms.reward
-    session.confirm(f"lock up the bond of {reward.submission_bond:,} and pay {reward.entry_fee:,}?")
+    question = f"lock up the bond of {reward.submission_bond:,} and pay {reward.entry_fee:,}"
+    told = f", and tell everybody {_reported(manifest, score)}" if score is not None else ""
+    session.confirm(question + told + "?")
     receipt = submitter.submit(session.workspace, session.key, found.id, data)
     after = session.workspace.challenge(found.id)
     own = submitter.own_submissions(after, session.key.address)
@@ -163,12 +181,84 @@ def submit(
         "open_until": found.windows.open,
         **receipt_value(receipt),
     }
+    if score is not None:
+        said = yardstick.report(session.workspace, session.key, found.id, own[-1].number, score)
+        value["report"] = {"yardstick": decimal(score), **receipt_value(said)}
 
     def show() -> None:
-        session.out.print(f"submission {own[-1].number} is committed; {left} left for you")
+        used = f"{len(own)} of {reward.max_submissions} used, {left} left for you"
+        session.out.print(f"submission {own[-1].number} is committed; {used}")
+        if score is not None:
+            session.out.print(f"reported: {_reported(manifest, score)}")
         opens, closes = moment(found.windows.submit), moment(found.windows.open)
         session.say(f"open it between {opens} and {closes}: danku model open {challenge}")
         session.say(f"who forgets loses the bond of {amount(reward.submission_bond)}")
+
+    session.emit(value, show)
+
+
+def _reported(manifest: Manifest, score: Score) -> str:
+    """A score on the yardstick, in words."""
+    from danku.protocol.types import decimal
+
+    return f"{manifest.evaluation.metric} {decimal(score)} on the yardstick"
+
+
+def _measured(session: Session, challenge: Challenge, manifest: Manifest, model: bytes) -> Score:
+    """What validators will find on the yardstick."""
+    from danku.roles.yardstick import fetch_yardstick, measure
+
+    with session.progress() as progress:
+        rows = fetch_yardstick(session.workspace, challenge, manifest, progress)
+        return measure(model, rows, manifest)
+
+
+@command(app, "report", "danku model report breast-cancer --as alice")
+def report(
+    session: Session,
+    challenge: ChallengeName,
+    submission: Annotated[
+        int | None, typer.Option("--submission", help="This one; else your newest.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="Its file, if the private copy is not to be used."),
+    ] = None,
+) -> None:
+    """Tell everybody what a submission scores on the yardstick; the model stays sealed.
+
+    The board shows it as self-reported. Validators check it once the model is open, and reject the
+    submission if it is not exactly what they find. A later report replaces an earlier one.
+    """
+    from danku.cli.render import moment
+    from danku.protocol.types import decimal
+    from danku.roles import yardstick
+
+    found = session.challenge(challenge)
+    manifest = session.workspace.manifest(found)
+    entry = yardstick.reportable(found, session.key.address, submission)
+    yardstick.precheck_report(session.workspace, session.key, found.id, entry.number)
+    yardstick.require_yardstick(found, manifest)
+    limit = manifest.evaluation.limits.model_bytes
+    data = yardstick.committed_model(session.workspace, found, entry, model, limit)
+    score = _measured(session, found, manifest, data)
+    session.confirm(
+        f"tell everybody that submission {entry.number} has {_reported(manifest, score)}?"
+    )
+    receipt = yardstick.report(session.workspace, session.key, found.id, entry.number, score)
+    value = {
+        "challenge": found.id,
+        "submission": entry.number,
+        "metric": manifest.evaluation.metric,
+        "yardstick": decimal(score),
+        "replaced": None if entry.report is None else decimal(entry.report),
+        "replaceable_until": found.windows.submit,
+        **receipt_value(receipt),
+    }
+
+    def show() -> None:
+        session.out.print(f"submission {entry.number} reported: {_reported(manifest, score)}")
+        session.say(f"it can be replaced until {moment(found.windows.submit)}; it ranks nobody")
 
     session.emit(value, show)
 
@@ -195,8 +285,9 @@ def open_(
 
 @command(app, "list", "danku model list breast-cancer --as alice")
 def list_(session: Session, challenge: ChallengeName) -> None:
-    """List your submissions, and how many you have left."""
-    from danku.cli.render import moment, table
+    """List your submissions, how many you have left, and until when."""
+    from danku.cli.render import moment, relative, table
+    from danku.cli.reports import SELF_REPORTED, self_reported
     from danku.cli.terminal import verbatim
     from danku.roles.board import board
     from danku.roles.submitter import own_submissions
@@ -205,8 +296,8 @@ def list_(session: Session, challenge: ChallengeName) -> None:
     lines = [
         line for line in board(session.workspace, found).lines if line.submitter == session.address
     ]
-    reward = found.terms.reward
-    left = reward.max_submissions - len(own_submissions(found, session.address))
+    limit, windows = found.terms.reward.max_submissions, found.windows
+    used = len(own_submissions(found, session.address))
     value = {
         "submissions": [
             {
@@ -216,11 +307,17 @@ def list_(session: Session, challenge: ChallengeName) -> None:
                 "score": line.score,
                 "reason": line.reason,
                 "time": line.time,
+                "reported": line.reported,
+                "report_holds": line.report_holds,
             }
             for line in lines
         ],
-        "remaining": left,
-        "submit_until": found.windows.submit,
+        "used": used,
+        "remaining": limit - used,
+        "max_submissions": limit,
+        "submit_until": windows.submit,
+        "open_from": windows.submit,
+        "open_until": windows.open,
     }
     rows = [
         (
@@ -228,6 +325,7 @@ def list_(session: Session, challenge: ChallengeName) -> None:
             line.status,
             str(line.rank or "–"),
             line.score or "–",
+            self_reported(line),
             moment(line.time),
             verbatim(line.reason),
         )
@@ -235,11 +333,11 @@ def list_(session: Session, challenge: ChallengeName) -> None:
     ]
 
     def show() -> None:
-        columns = ("submission", "status", "rank", "score", "committed", "reason")
+        columns = ("submission", "status", "rank", "score", SELF_REPORTED, "committed", "reason")
         session.out.print(table("", columns, rows))
-        until = moment(found.windows.submit)
-        session.out.print(
-            f"{left} of {reward.max_submissions} left, until {until}; none comes back"
-        )
+        now = session.workspace.ledger.time()
+        session.out.print(f"{used} of {limit} used, {limit - used} left; none comes back")
+        for name, end in (("submit", windows.submit), ("open", windows.open)):
+            session.out.print(f"{name} until {moment(end)}, {relative(end, now)}")
 
     session.emit(value, show)

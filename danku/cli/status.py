@@ -67,6 +67,11 @@ def _status_of(session: Session, challenge: Challenge, keys: dict[str, str]) -> 
         "settled": challenge.settlement.reason if challenge.settlement else None,
         "submissions": len(challenge.submissions),
         "opened": challenge.opened,
+        "used": {key: challenge.counts.get(address, 0) for address, key in keys.items()},
+        "max_submissions": reward.max_submissions,
+        "cannot_enter": [key for address, key in keys.items() if address in _judges(challenge)],
+        "submit_until": challenge.windows.submit,
+        "open_until": challenge.windows.open,
         "remaining": {
             key: reward.max_submissions - challenge.counts.get(address, 0)
             for address, key in keys.items()
@@ -75,8 +80,13 @@ def _status_of(session: Session, challenge: Challenge, keys: dict[str, str]) -> 
     }
 
 
+def _judges(challenge: Challenge) -> tuple[str, ...]:
+    """Who has no part in entering."""
+    return (challenge.organizer, *challenge.terms.panel.members)
+
+
 def _entry_steps(challenge: Challenge, name: str, keys: dict[str, str]) -> list[dict[str, Any]]:
-    judges = (challenge.organizer, *challenge.terms.panel.members)
+    judges = _judges(challenge)
     limit = challenge.terms.reward.max_submissions
     return [
         {
@@ -108,6 +118,18 @@ def _show_challenge(session: Session, value: dict[str, Any], challenge: Challeng
         session.out.tell(f"settled: {value['settled']}")
     else:
         session.out.print(windows(calendar(challenge), value["time"]))
+
+
+def _show_quota(session: Session, value: dict[str, Any]) -> None:
+    """Submissions of each own key that may enter, and until when there can be more."""
+    from danku.cli.render import relative
+
+    limit, end = value["max_submissions"], relative(value["submit_until"], value["time"])
+    closing = f"submitting closes {end}" if end.startswith("in ") else f"submitting closed {end}"
+    for key, left in value["remaining"].items():
+        used = value["used"][key]
+        if used or key not in value["cannot_enter"]:
+            session.out.tell(f"{key}: {used} of {limit} submissions used, {left} left; {closing}")
 
 
 def _show_balances(session: Session, owed: dict[str, int], balances: dict[str, str]) -> None:
@@ -217,6 +239,7 @@ def status(session: Session, challenge: OptionalChallenge = None) -> None:
     def show() -> None:
         for item, found_challenge in zip(statuses, shown, strict=True):
             _show_challenge(session, item, found_challenge)
+            _show_quota(session, item)
         if not shown:
             session.out.print("no challenge goes on here; danku challenge list shows all")
         _show_balances(session, owed, balances)

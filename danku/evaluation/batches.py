@@ -23,7 +23,9 @@ Judged = tuple[Digest, bytes, Verdict | None]
 class Judge(Protocol):
     """A `danku.evaluation.worker.Worker`, or what stands in for one."""
 
-    def judge(self, models: Sequence[bytes], work: Work) -> list[Verdict]: ...
+    def judge(
+        self, models: Sequence[bytes], work: Work, measured: Sequence[int] = ()
+    ) -> list[Verdict]: ...
 
 
 class Batches:
@@ -56,7 +58,8 @@ class Batches:
 def judge_batch(judge: Judge, batch: Sequence[Named], work: Work) -> list[Judged]:
     """The verdicts of a batch, None where there is none; one model's failure costs no other."""
     try:
-        verdicts = judge.judge([model for _, model in batch], work)
+        measured = work.measured([name for name, _ in batch])
+        verdicts = judge.judge([model for _, model in batch], work, measured)
     except WorkerFailed:
         if len(batch) == 1:
             return [(*batch[0], None)]

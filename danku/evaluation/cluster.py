@@ -17,7 +17,7 @@ from danku import __version__
 from danku.errors import StorageError, UsageError
 from danku.evaluation.batches import Batches, Judged, Named, judge_batch
 from danku.evaluation.verdict import Verdict
-from danku.evaluation.work import Work
+from danku.evaluation.work import Work, Yardstick
 from danku.evaluation.worker import Worker, WorkerFailed
 from danku.protocol.manifest import Manifest
 from danku.protocol.types import Digest
@@ -100,6 +100,7 @@ class Cluster:
         features: Array,
         target: Array,
         manifest: Manifest,
+        yardstick: Yardstick | None = None,
     ) -> Iterator[tuple[Digest, Verdict]]:
         """See `Evaluator`; a model whose worker failed is tried once more, alone, at the end.
 
@@ -109,7 +110,7 @@ class Cluster:
         """
         batches, failed = Batches(models), list[Named]()
         # NOTE: a task, so that Dask makes it again where the machine that held it is lost.
-        work = self._submit(_hold, Work(features, target, manifest))
+        work = self._submit(_hold, Work(features, target, manifest, yardstick))
         for name, model, verdict in self._judged(batches, work, batches.took):
             if verdict is None:
                 failed.append((name, model))

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from msgspec.structs import replace
 
 from danku.errors import DataError
 from danku.evaluation.admission import Admitted, admit
@@ -16,6 +17,7 @@ from danku.evaluation.metrics import metric, view
 from danku.evaluation.refusal import ModelRejected
 from danku.evaluation.tensor import Array
 from danku.evaluation.verdict import Verdict
+from danku.evaluation.work import Work
 from danku.protocol.manifest import Manifest
 from danku.protocol.types import Score
 
@@ -79,6 +81,22 @@ def evaluate(
     values = view(prediction.output, prediction.values, scorer.needs)
     score = scorer.compute(target, values, len(manifest.model.classes))
     return Verdict("scored", Score(score), "")
+
+
+def judge(model: bytes, work: Work, *, measured: bool = False) -> Verdict:
+    """The verdict over the rows of ``work``, and the score on its yardstick if that is asked.
+
+    A model that is rejected has no score on the yardstick either.
+
+    Raises:
+        DataError: as `evaluate`.
+    """
+    verdict = evaluate(model, work.features, work.target, work.manifest)
+    apart = work.yardstick
+    if not measured or apart is None or verdict.status != "scored":
+        return verdict
+    second = evaluate(model, apart.features, apart.target, work.manifest)
+    return replace(verdict, yardstick=second.score if second.status == "scored" else None)
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ MODELS = 64
 
 
 class Job(Record):
-    """Heads a job; frames follow: the manifest and the rows if they are new, then each model."""
+    """Heads a job; frames follow: the manifest and all rows if they are new, then each model."""
 
     seconds: int
     """For all of its models, as the rest of the limits."""
@@ -27,6 +27,10 @@ class Job(Record):
     fresh: bool
     """Whether they follow; else the worker has them from the job before."""
     models: Annotated[int, msgspec.Meta(ge=1, le=MODELS)]
+    yardstick: bool = False
+    """Whether the rows of a yardstick are among them."""
+    measured: Annotated[tuple[int, ...], msgspec.Meta(max_length=MODELS)] = ()
+    """The places of those models that are scored on the yardstick as well."""
 
 
 class Isolation(Record):

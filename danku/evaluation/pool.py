@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from danku.evaluation import worker as process
 from danku.evaluation.batches import Batches, Judged, Named, judge_batch
 from danku.evaluation.verdict import Verdict
-from danku.evaluation.work import Work
+from danku.evaluation.work import Work, Yardstick
 from danku.evaluation.worker import Worker
 from danku.protocol.manifest import Manifest
 from danku.protocol.types import Digest
@@ -37,8 +37,9 @@ class Evaluator(Protocol):
         features: Array,
         target: Array,
         manifest: Manifest,
+        yardstick: Yardstick | None = None,
     ) -> Iterator[tuple[Digest, Verdict]]:
-        """The verdict of each named model, in any order.
+        """The verdict of each named model, in any order; some say a score on the yardstick too.
 
         Raises:
             WorkerFailed: one came to no verdict; the validator must abstain.
@@ -79,9 +80,10 @@ class Pool:
         features: Array,
         target: Array,
         manifest: Manifest,
+        yardstick: Yardstick | None = None,
     ) -> Iterator[tuple[Digest, Verdict]]:
         """See `Evaluator`; a model whose worker failed is tried once more, alone, at the end."""
-        work = Work(features, target, manifest)
+        work = Work(features, target, manifest, yardstick)
         batches = Batches(models)
         failed: list[Named] = []
 
@@ -120,7 +122,7 @@ class Pool:
         # NOTE: side by side they may have wanted more memory or time than the machine has.
         for name, model in failed:
             with self._make() as worker:
-                yield name, worker.judge([model], work)[0]
+                yield name, worker.judge([model], work, work.measured([name]))[0]
 
 
 def available_processors() -> int:

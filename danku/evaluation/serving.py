@@ -16,7 +16,7 @@ from danku.evaluation.frames import (
     read_frame,
     write_frame,
 )
-from danku.evaluation.work import Work
+from danku.evaluation.work import Work, Yardstick
 from danku.protocol import records
 from danku.protocol.manifest import Manifest
 
@@ -48,7 +48,8 @@ def main() -> None:
     desk = _Desk(isolation)
     while (header := read_frame(sys.stdin.buffer)) is not None:
         job = records.decode(header, Job, "the job")
-        rows = [_required(sys.stdin.buffer) for _ in range(2)] if job.fresh else []
+        count = 3 if job.yardstick else 2
+        rows = [_required(sys.stdin.buffer) for _ in range(count)] if job.fresh else []
         models = [_required(sys.stdin.buffer) for _ in range(job.models)]
         _send(answers, desk.serve(job, rows, models))
 
@@ -75,7 +76,7 @@ class _Desk:
 
     def serve(self, job: Job, rows: Sequence[bytes], models: Sequence[bytes]) -> Answer:
         """The verdicts of a job's models, or that it failed."""
-        from danku.evaluation.evaluate import evaluate
+        from danku.evaluation.evaluate import judge
 
         verdicts = []
         try:
@@ -85,17 +86,22 @@ class _Desk:
             work = self._work
             if work is None or self._name != job.work:
                 raise ValueError("the rows of the job are not here")
-            for model in models:
-                verdicts.append(evaluate(model, work.features, work.target, work.manifest))
+            for place, model in enumerate(models):
+                verdicts.append(judge(model, work, measured=place in job.measured))
         except Exception as error:  # NOTE: whatever it is, the validator hears of it and abstains
             reason = f"{type(error).__name__}: {error}"[:_REASON_CHARACTERS]
             return Answer("failed", self._isolation, reason=reason)
         return Answer("judged", self._isolation, tuple(verdicts))
 
-    def _take(self, name: str, manifest: bytes, rows: bytes) -> None:
+    def _take(self, name: str, manifest: bytes, rows: bytes, yardstick: bytes = b"") -> None:
         from safetensors.numpy import load
 
         self._work, self._name = None, ""
         arrays = load(rows)
         terms = records.decode(manifest, Manifest, "the manifest")
-        self._work, self._name = Work(arrays["features"], arrays["target"], terms), name
+        apart = None
+        if yardstick:
+            second = load(yardstick)
+            # NOTE: each job says itself which of its models are scored on it.
+            apart = Yardstick(second["features"], second["target"], frozenset())
+        self._work, self._name = Work(arrays["features"], arrays["target"], terms, apart), name

@@ -16,3 +16,5 @@ class Verdict(Record):
     """In units of 1e-9; 0 if rejected."""
     reason: str
     """Why it is rejected; empty if scored."""
+    yardstick: Score | None = None
+    """What it scores on the yardstick; None if that was not asked, or if it has no score there."""

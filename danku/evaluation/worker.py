@@ -121,8 +121,12 @@ class Worker:
         """
         return self.judge([model], Work(features, target, manifest))[0]
 
-    def judge(self, models: Sequence[bytes], work: Work) -> list[Verdict]:
+    def judge(
+        self, models: Sequence[bytes], work: Work, measured: Sequence[int] = ()
+    ) -> list[Verdict]:
         """The verdicts of at most `MODELS` models, in their order.
+
+        Those at the places ``measured`` are scored on the yardstick of ``work`` as well.
 
         The rows travel once to each process. More than one model at a time is for small ones: they
         share all limits, and where one fails, all of them are without a verdict.
@@ -134,17 +138,25 @@ class Worker:
         fresh = self._process is None or self._process.poll() is not None
         self.start()
         try:
-            return self._judge(models, work)
+            return self._judge(models, work, measured)
         except WorkerDied:
             if fresh:
                 raise
             # NOTE: an earlier model may have left the process in a bad state.
             self.start()
-            return self._judge(models, work)
+            return self._judge(models, work, measured)
 
-    def _judge(self, models: Sequence[bytes], work: Work) -> list[Verdict]:
+    def _judge(self, models: Sequence[bytes], work: Work, measured: Sequence[int]) -> list[Verdict]:
         known = self._holds == work.digest
-        job = Job(self.seconds, self.memory_bytes, work.digest, not known, len(models))
+        job = Job(
+            seconds=self.seconds,
+            memory_bytes=self.memory_bytes,
+            work=work.digest,
+            fresh=not known,
+            models=len(models),
+            yardstick=work.yardstick is not None,
+            measured=tuple(measured),
+        )
         frames = [records.encode(job), *(() if known else work.frames), *models]
         answer = self._exchange(frames, self.seconds, ("judged",))
         if len(answer.verdicts) != len(models):

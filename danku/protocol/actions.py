@@ -70,6 +70,15 @@ class Submit(_Action, tag="submit"):
     commitment: Digest
 
 
+class Report(_Action, tag="report"):
+    """Submitter: says what its model scores on the yardstick; a later report replaces it."""
+
+    challenge: Digest
+    submission: SubmissionNumber
+    score: Score
+    """The sender's word, until validators score the opened model on the same rows."""
+
+
 class Open(_Action, tag="open"):
     """Submitter: opens a committed model."""
 
@@ -187,6 +196,7 @@ Action: TypeAlias = (
     | Draw
     | RevealTrain
     | Submit
+    | Report
     | Open
     | RevealTest
     | Convene

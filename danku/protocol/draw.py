@@ -46,12 +46,26 @@ def partition(seed: Digest, groups: int, test_groups: int) -> tuple[int, ...]:
 
     The first ``test_groups`` places of a Fisher-Yates shuffle of 0..groups-1.
     """
-    stream = IndexStream("partition", seed)
-    order = list(range(groups))
-    for place in range(test_groups):
-        other = place + stream.below(groups - place)
+    return _drawn(IndexStream("partition", seed), range(groups), test_groups)
+
+
+def yardstick(seed: Digest, train: Sequence[int], count: int) -> tuple[int, ...]:
+    """Indices of the yardstick's groups, ascending: ``count`` of the train groups.
+
+    The first places of a Fisher-Yates shuffle of ``train`` as it stands. At least one train group
+    is left over, however large ``count`` is.
+    """
+    most = max(len(train) - 1, 0)
+    return _drawn(IndexStream("yardstick", seed), train, min(count, most))
+
+
+def _drawn(stream: IndexStream, items: Sequence[int], count: int) -> tuple[int, ...]:
+    """The first ``count`` places of a Fisher-Yates shuffle, sorted."""
+    order = list(items)
+    for place in range(count):
+        other = place + stream.below(len(order) - place)
         order[place], order[other] = order[other], order[place]
-    return tuple(sorted(order[:test_groups]))
+    return tuple(sorted(order[:count]))
 
 
 def complement(indices: Sequence[int], groups: int) -> tuple[int, ...]:

@@ -37,7 +37,7 @@ RULES = {
     "NotOnPanel": "only validators of the panel contribute to the seed",
     "NotOrganizer": "only the organizer may do this",
     "NotSeatOwner": "only its owner ends a seat or takes out its stake",
-    "NotSubmitter": "only the submitter opens its submission",
+    "NotSubmitter": "only the submitter opens its submission, or reports its score",
     "NotVoted": "a vote is opened after it was committed",
     "OrganizerUnopened": "the organizer must open its own seed secret",
     "PanelMember": "a validator of a challenge cannot enter it",

@@ -46,16 +46,22 @@ class Limits(Record):
     nodes: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10_000
 
 
-class EvaluationTerms(Record):
-    """How an opened model is scored."""
+class EvaluationTerms(Record, omit_defaults=True):
+    """How an opened model is scored.
+
+    NOTE: what a factory makes is always written, a plain default is left out. So a manifest without
+    a yardstick has the bytes, and the digest, that it had before there were yardsticks.
+    """
 
     metric: Line
     """A name from `danku.evaluation.metrics`."""
     threshold: Score
     """A score equal to it passes; the metric says which side is better."""
-    profile: Literal["exact/1"] = "exact/1"
-    batch: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 64
-    limits: Limits = Limits()
+    profile: Literal["exact/1"] = msgspec.field(default_factory=lambda: "exact/1")
+    batch: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = msgspec.field(default_factory=lambda: 64)
+    limits: Limits = msgspec.field(default_factory=Limits)
+    yardstick_groups: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 0
+    """Train groups on which submitters may report a score of their own; one always stays apart."""
 
 
 class ModelContract(Record):

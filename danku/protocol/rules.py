@@ -39,6 +39,7 @@ _RULES: dict[type[Record], Callable[[State, Any, Context], State]] = {
     a.Draw: initialization.draw,
     a.RevealTrain: initialization.reveal_train,
     a.Submit: submission.submit,
+    a.Report: submission.report,
     a.Open: submission.open_model,
     a.RevealTest: submission.reveal_test,
     a.Convene: voting.convene,

@@ -11,7 +11,7 @@ from danku.protocol.actions import Ballot
 from danku.protocol.manifest import Record
 from danku.protocol.schedule import Windows, windows
 from danku.protocol.terms import RegistryTerms, Terms
-from danku.protocol.types import ZERO_DIGEST, Address, Amount, Cid, Digest
+from danku.protocol.types import ZERO_DIGEST, Address, Amount, Cid, Digest, Score
 
 SettlementKind = Literal[
     "decided",
@@ -56,6 +56,8 @@ class Submission(Record):
     commitment: Digest
     time: int
     opening: Opening | None = None
+    report: Score | None = None
+    """What its submitter reported last, in units of 1e-9; nobody has checked it."""
 
 
 class CommittedVote(Record):

@@ -1,4 +1,8 @@
-"""Stages 2 and 3: models are committed to, then opened, then the test data is revealed."""
+"""Stages 2 and 3: models are committed to, then opened, then the test data is revealed.
+
+What a submitter reports of a committed model's score is kept here and believed nowhere: whether the
+challenge has a yardstick at all, only its manifest says.
+"""
 
 from __future__ import annotations
 
@@ -83,6 +87,44 @@ def _remaining(challenge: Challenge, registry: Registry | None, submitter: Addre
     return replace(pool, eligible=left)
 
 
+def _own_entry(challenge: Challenge, number: int, sender: Address) -> Submission:
+    """The sender's submission of this number."""
+    require(
+        number < len(challenge.submissions),
+        "UnknownSubmission",
+        f"no submission {number}; there are {len(challenge.submissions)}",
+        f"danku model list {challenge.id}",
+    )
+    entry = challenge.submissions[number]
+    require(
+        entry.submitter == sender,
+        "NotSubmitter",
+        f"submission {number} was made by {entry.submitter}, not by {sender}",
+    )
+    return entry
+
+
+def _with_entry(challenge: Challenge, entry: Submission) -> tuple[Submission, ...]:
+    """All submissions, one of them in a newer version."""
+    entries = list(challenge.submissions)
+    entries[entry.number] = entry
+    return tuple(entries)
+
+
+def report(state: State, action: a.Report, context: Context) -> State:
+    """Say what a committed model scores on the yardstick.
+
+    Raises:
+        Rejected: by the rules below, in their order.
+    """
+    challenge = ongoing(state, action.challenge)
+    window(context, challenge.windows.created, challenge.windows.submit, "report")
+    entry = _own_entry(challenge, action.submission, context.sender)
+    exact_value(context, 0, "report")
+    entries = _with_entry(challenge, replace(entry, report=action.score))
+    return money.put(state, replace(challenge, submissions=entries))
+
+
 def open_model(state: State, action: a.Open, context: Context) -> State:
     """Open a committed model.
 
@@ -92,18 +134,7 @@ def open_model(state: State, action: a.Open, context: Context) -> State:
     challenge = ongoing(state, action.challenge)
     windows = challenge.windows
     window(context, windows.submit, windows.open, "open")
-    require(
-        action.submission < len(challenge.submissions),
-        "UnknownSubmission",
-        f"no submission {action.submission}; there are {len(challenge.submissions)}",
-        f"danku model list {challenge.id}",
-    )
-    entry = challenge.submissions[action.submission]
-    require(
-        entry.submitter == context.sender,
-        "NotSubmitter",
-        f"submission {entry.number} was made by {entry.submitter}, not by {context.sender}",
-    )
+    entry = _own_entry(challenge, action.submission, context.sender)
     require(entry.opening is None, "AlreadyOpened", f"submission {entry.number} is open")
     expected = to_hex(
         submission_commitment(
@@ -122,11 +153,10 @@ def open_model(state: State, action: a.Open, context: Context) -> State:
         "a commitment opens only for the submitter, model and salt that it was made with",
     )
     exact_value(context, 0, "open")
-    entries = list(challenge.submissions)
-    entries[entry.number] = replace(entry, opening=Opening(action.model, action.cid, action.salt))
+    opening = Opening(action.model, action.cid, action.salt)
     opened = replace(
         challenge,
-        submissions=tuple(entries),
+        submissions=_with_entry(challenge, replace(entry, opening=opening)),
         opened=challenge.opened + 1,
         mix=mix_in(challenge.mix, context.sender, action.salt),
     )

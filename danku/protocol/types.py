@@ -25,3 +25,9 @@ class Amount(int):
 
 class Score(int):
     """A score in units of 1e-9, |score| < 2**63; a decimal string in records."""
+
+
+def decimal(units: int) -> str:
+    """A score in units of 1e-9 as a decimal number with nine places."""
+    sign, size = ("-" if units < 0 else ""), abs(units)
+    return f"{sign}{size // SCORE_UNIT}.{size % SCORE_UNIT:09d}"

@@ -25,14 +25,21 @@ from danku.protocol.types import (
     Cid,
     Digest,
     Score,
+    decimal,
 )
-from danku.roles.evidence import Rows, gather_evidence
+from danku.roles.evidence import Evidence, Rows, gather_evidence
 from danku.roles.progress import Progress, quiet
 from danku.roles.workspace import Workspace
 from danku.storage.port import BlobTooLarge, Corrupt, NotFound
 
 if TYPE_CHECKING:
     from danku.evaluation.pool import Evaluator
+    from danku.evaluation.verdict import Verdict
+    from danku.evaluation.work import Yardstick
+
+
+FALSE_REPORT = "false report"
+"""Begins the reason for which a submission is rejected whose reported score is not found."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +80,21 @@ def evaluate_openings(
     workspace: Workspace,
     challenge: Challenge,
     manifest: Manifest,
-    rows: Rows,
+    evidence: Evidence,
     evaluator: Evaluator,
     progress: Progress = quiet,
 ) -> dict[int, Finding]:
     """Findings of all opened submissions by number; equal models are evaluated once.
 
+    A reported score that is not the one found on the yardstick makes its own entry rejected, and no
+    other with the same model.
+
     Raises:
         WorkerFailed: the evaluation did not come to an end; the validator must abstain.
     """
+    rows = evidence.rows
+    if rows is None:
+        return {}
     places: dict[tuple[Digest, Cid], list[Submission]] = {}
     for entry in challenge.submissions:
         if entry.opening is not None:
@@ -104,16 +117,44 @@ def evaluate_openings(
                 yield digest, model
 
     progress("evaluating models", 0, challenge.opened)
-    verdicts: dict[Digest, Finding] = {}
+    yardstick = _yardstick_of(challenge, evidence.yardstick)
+    verdicts: dict[Digest, Verdict] = {}
     judged = 0
-    for digest, verdict in evaluator.evaluate_each(models(), rows.features, rows.target, manifest):
-        verdicts[digest] = Finding(verdict.status, Score(verdict.score), verdict.reason)
+    for digest, verdict in evaluator.evaluate_each(
+        models(), rows.features, rows.target, manifest, yardstick
+    ):
+        verdicts[digest] = verdict
         judged += len(waiting[digest])
         progress("evaluating models", len(findings) + judged, challenge.opened)
     for digest, entries in waiting.items():
-        findings.update((entry.number, verdicts[digest]) for entry in entries)
+        for entry in entries:
+            report = entry.report if yardstick is not None else None
+            findings[entry.number] = _finding(verdicts[digest], report)
     progress("evaluating models", challenge.opened, challenge.opened)
     return findings
+
+
+def _yardstick_of(challenge: Challenge, rows: Rows | None) -> Yardstick | None:
+    """What the reported scores are checked on; None if there is nothing to check."""
+    from danku.evaluation.work import Yardstick
+
+    reported = frozenset(
+        entry.opening.model
+        for entry in challenge.submissions
+        if entry.opening is not None and entry.report is not None
+    )
+    if rows is None or not reported:
+        return None
+    return Yardstick(rows.features, rows.target, reported)
+
+
+def _finding(verdict: Verdict, report: Score | None) -> Finding:
+    """What a verdict says of one submission, whose submitter may have reported a score."""
+    if verdict.status == "rejected" or report is None or report == verdict.yardstick:
+        return Finding(verdict.status, Score(verdict.score), verdict.reason)
+    found = "no score" if verdict.yardstick is None else decimal(verdict.yardstick)
+    reason = f"{FALSE_REPORT}: {decimal(report)} reported, {found} found"
+    return Finding("rejected", reason=reason)
 
 
 def payouts_of(
@@ -209,9 +250,5 @@ def assess(
     """
     manifest = workspace.manifest(challenge)
     evidence = gather_evidence(workspace, challenge, manifest, progress)
-    findings: dict[int, Finding] = {}
-    if evidence.rows is not None:
-        findings = evaluate_openings(
-            workspace, challenge, manifest, evidence.rows, evaluator, progress
-        )
+    findings = evaluate_openings(workspace, challenge, manifest, evidence, evaluator, progress)
     return conclude(challenge, manifest, evidence.outcome, evidence.reason, findings)

@@ -11,7 +11,8 @@ The steps, in order; each ends the verification if it fails, since later ones bu
 6. test data: as 4, for the groups that were kept back.
 7. votes: seats are drawn again alike; two thirds of them said what was decided, and the result
    they published says it.
-8. evaluation: every model is evaluated again; the result has the same bytes.
+8. evaluation: every model is evaluated again, and every reported score checked again on the
+   yardstick; the result has the same bytes.
 9. payouts: the decided payout list follows from the result and the terms.
 10. money: nothing was created or lost, seats lost what their votes say, and the learning links
     form one chain to the newest.
@@ -40,11 +41,17 @@ from danku.protocol.draw import partition, seed_of
 from danku.protocol.guards import find
 from danku.protocol.manifest import Manifest
 from danku.protocol.records import encode
-from danku.protocol.result import RESULT_BYTES, Result
+from danku.protocol.result import RESULT_BYTES, Result, Row
 from danku.protocol.state import Challenge, CommittedVote, State
 from danku.protocol.terms import terms_digest
 from danku.protocol.types import ZERO_DIGEST, Digest
-from danku.roles.assessment import Assessment, conclude, evaluate_openings, fetch_model
+from danku.roles.assessment import (
+    FALSE_REPORT,
+    Assessment,
+    conclude,
+    evaluate_openings,
+    fetch_model,
+)
 from danku.roles.claims import decided_result
 from danku.roles.evidence import (
     NOT_TO_BE_HAD,
@@ -53,6 +60,7 @@ from danku.roles.evidence import (
     fetch_rows,
     gather_evidence,
     group_indices,
+    yardstick_indices,
 )
 from danku.roles.learning import chain
 from danku.roles.progress import Progress, quiet
@@ -182,7 +190,9 @@ class Audit:
     def check_train(self) -> str:
         if self.challenge.train is None:
             return "not revealed"
-        return self._check_data("train", bool(self.ballot and self.ballot.outcome == "void"))
+        found = self._check_data("train", bool(self.ballot and self.ballot.outcome == "void"))
+        apart = yardstick_indices(self.challenge, self.manifest)
+        return found + (f"; {len(apart)} groups are the yardstick" if apart else "")
 
     def check_models(self) -> str:
         challenge, served, missing = self.challenge, 0, []
@@ -276,15 +286,31 @@ class Audit:
             )
         agree(assessment.ballot.result, self.ballot.result, "result digest")
         self._assessment = assessment
-        return f"{len(self.result.rows)} models give the decided result {self.ballot.result[:18]}…"
+        detail = (
+            f"{len(self.result.rows)} models give the decided result {self.ballot.result[:18]}…"
+        )
+        return detail + self._reports(evidence)
+
+    def _reports(self, evidence: Evidence) -> str:
+        """How many reported scores were checked."""
+        if evidence.yardstick is None or self.result is None:
+            return ""
+        submissions = self.challenge.submissions
+        rows = [row for row in self.result.rows if submissions[row.submission].report is not None]
+        false = [row.submission for row in rows if row.reason.startswith(FALSE_REPORT)]
+        holding = [row for row in rows if row.status in ("ranked", "duplicate")]
+        detail = f"; reported scores that hold on the yardstick: {len(holding)}" if rows else ""
+        return detail + (f"; false: of {false}" if false else "")
 
     def _first_difference(self, found: Result) -> str:
         decided = {row.submission: row for row in self.result.rows} if self.result else {}
-        for row in found.rows:
-            other = decided.get(row.submission)
+        pairs = [(row, decided.get(row.submission)) for row in found.rows]
+        # NOTE: one entry that is another moves the ranks of all behind it.
+        pairs.sort(key=lambda pair: pair[1] is not None and _told(pair[0]) == _told(pair[1]))
+        for row, other in pairs:
             if other != row:
-                was = f"{other.status} with {other.score}" if other else "not listed"
-                return f": submission {row.submission} is {row.status} with {row.score}, was {was}"
+                was = _told(other) if other else "not listed"
+                return f": submission {row.submission} is {_told(row)}, was {was}"
         return ""
 
     def _evaluate(self, evidence: Evidence) -> Assessment:
@@ -295,7 +321,7 @@ class Audit:
                     self.workspace,
                     self.challenge,
                     self.manifest,
-                    evidence.rows,
+                    evidence,
                     evaluator,
                     self.progress,
                 )
@@ -324,6 +350,10 @@ class Audit:
             f"+ {credited:,} credited + {paid:,} paid; {len(links)} learning links"
             + (f"; {slashed}" if slashed else "")
         )
+
+
+def _told(row: Row) -> str:
+    return f"{row.status} with {row.score}" + (f" ({row.reason})" if row.reason else "")
 
 
 STEPS: tuple[tuple[str, Callable[[Audit], str]], ...] = (

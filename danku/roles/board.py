@@ -11,15 +11,17 @@ from danku.protocol.manifest import Manifest
 from danku.protocol.result import Result
 from danku.protocol.slashing import fault
 from danku.protocol.state import Challenge
-from danku.protocol.types import SCORE_UNIT, Address, Digest
+from danku.protocol.types import Address, Digest, decimal
+from danku.roles.assessment import FALSE_REPORT
 from danku.roles.claims import decided_result
+from danku.roles.evidence import yardstick_indices
 from danku.roles.stages import stage_of
 from danku.roles.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Line:
-    """One submission; ``score`` and ``payout`` are None until a committee has decided."""
+    """One submission; ``score`` is None until a committee has decided."""
 
     rank: int | None
     submission: int
@@ -30,6 +32,10 @@ class Line:
     reason: str
     model: Digest | None
     time: int
+    reported: str | None = None
+    """What its submitter says that it scores on the yardstick; nothing is ranked by it."""
+    report_holds: bool | None = None
+    """Whether a committee found the same; None until then, or where it did not come to it."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class Board:
     tie_break: str
     lines: tuple[Line, ...]
     committee: tuple[Seated, ...]
+    yardstick_groups: int = 0
+    """Train groups on which scores may be reported; 0 if none may."""
 
     def plain(self) -> dict[str, Any]:
         """The board as JSON would have it; amounts as decimal strings."""
@@ -69,12 +77,6 @@ class Board:
         for seated in value["committee"]:
             seated["lost"] = str(seated["lost"])
         return value
-
-
-def decimal(units: int) -> str:
-    """A score in units of 1e-9 as a decimal number with nine places."""
-    sign, size = ("-" if units < 0 else ""), abs(units)
-    return f"{sign}{size // SCORE_UNIT}.{size % SCORE_UNIT:09d}"
 
 
 def board(workspace: Workspace, challenge: Challenge) -> Board:
@@ -107,6 +109,11 @@ def board(workspace: Workspace, challenge: Challenge) -> Board:
         tie_break="equal scores: the earlier submission",
         lines=tuple(_lines(challenge, manifest, result)),
         committee=tuple(_committee(challenge)),
+        yardstick_groups=(
+            len(yardstick_indices(challenge, manifest))
+            if challenge.seed is not None
+            else manifest.evaluation.yardstick_groups
+        ),
     )
 
 
@@ -126,11 +133,19 @@ def _committee(challenge: Challenge) -> Iterator[Seated]:
             yield Seated(number, seat, owner, said, lost.get(seat, 0) if seat is not None else 0)
 
 
+def _holds(status: str, reason: str) -> bool | None:
+    """Whether a reported score was found again, as a decided line says."""
+    if status in ("ranked", "duplicate"):
+        return True
+    return False if status == "rejected" and reason.startswith(FALSE_REPORT) else None
+
+
 def _lines(challenge: Challenge, manifest: Manifest, result: Result | None) -> list[Line]:
     from danku.evaluation.metrics import metric
 
     rows = {row.submission: row for row in result.rows} if result else {}
     passes = metric(manifest.evaluation.metric).passes
+    has_yardstick = bool(challenge.submissions and yardstick_indices(challenge, manifest))
     lines = []
     for entry in challenge.submissions:
         row = rows.get(entry.number)
@@ -147,6 +162,7 @@ def _lines(challenge: Challenge, manifest: Manifest, result: Result | None) -> l
             passed = (
                 passes(row.score, manifest.evaluation.threshold) if status == "ranked" else None
             )
+        report = entry.report if has_yardstick else None
         lines.append(
             Line(
                 rank=(row.rank or None) if status == "ranked" and row else None,
@@ -158,6 +174,8 @@ def _lines(challenge: Challenge, manifest: Manifest, result: Result | None) -> l
                 reason=reason,
                 model=entry.opening.model if entry.opening else None,
                 time=entry.time,
+                reported=None if report is None else decimal(report),
+                report_holds=None if report is None else _holds(status, reason),
             )
         )
     return sorted(lines, key=lambda line: (line.rank is None, line.rank or 0, line.submission))

@@ -58,6 +58,7 @@ class EvaluationSection(Record):
     threshold: str
     batch: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 64
     limits: Limits = Limits()
+    yardstick_groups: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 0
 
 
 class ScheduleSection(Record):
@@ -249,12 +250,30 @@ def panel_of(file: ChallengeFile, path: Path) -> Panel:
     )
 
 
+def check_yardstick(evaluation: EvaluationTerms, path: Path, train_groups: int) -> None:
+    """Refuse a yardstick that leaves no group to train on.
+
+    Raises:
+        ChallengeFileBroken: it does.
+    """
+    if evaluation.yardstick_groups >= train_groups:
+        raise ChallengeFileBroken(
+            f"{path}: evaluation.yardstick_groups: {evaluation.yardstick_groups} of "
+            f"{train_groups} train groups leave none to train on",
+            fix=f"set it to {train_groups // 4} or less, or make groups smaller (group_rows)",
+        )
+
+
 def evaluation_of(file: ChallengeFile, path: Path) -> EvaluationTerms:
     """How models are scored, as the manifest keeps it."""
     section = file.evaluation
     threshold = checked(path, "evaluation.threshold", lambda: parse_score(section.threshold))
     return EvaluationTerms(
-        metric=section.metric, threshold=threshold, batch=section.batch, limits=section.limits
+        metric=section.metric,
+        threshold=threshold,
+        batch=section.batch,
+        limits=section.limits,
+        yardstick_groups=section.yardstick_groups,
     )
 
 
@@ -274,6 +293,7 @@ __all__ = [
     "ChallengeFile",
     "ChallengeFileBroken",
     "Manifest",
+    "check_yardstick",
     "evaluation_of",
     "mechanism_of",
     "panel_of",

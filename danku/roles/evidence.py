@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from danku.crypto.hashing import from_hex
-from danku.dataset.bundle import BUNDLE_BYTES, GroupForm, decode_bundle, verify_bundle
+from danku.dataset.bundle import (
+    BUNDLE_BYTES,
+    GroupForm,
+    VerifiedGroup,
+    decode_bundle,
+    verify_bundle,
+)
 from danku.dataset.groups import GROUP_BYTES
 from danku.errors import DataError, Rejected
 from danku.protocol.actions import Outcome
-from danku.protocol.draw import complement, partition
+from danku.protocol.draw import complement, partition, yardstick
 from danku.protocol.errors import RULES
 from danku.protocol.manifest import Manifest
 from danku.protocol.state import Challenge
@@ -43,6 +50,8 @@ class Evidence:
     outcome: Outcome
     reason: str
     rows: Rows | None
+    yardstick: Rows | None = None
+    """None where the challenge has no yardstick, or the outcome is void."""
 
 
 def group_indices(challenge: Challenge, part: Part) -> tuple[int, ...]:
@@ -60,6 +69,17 @@ def group_indices(challenge: Challenge, part: Part) -> tuple[int, ...]:
         )
     test = partition(challenge.seed, challenge.terms.groups, challenge.terms.test_groups)
     return test if part == "test" else complement(test, challenge.terms.groups)
+
+
+def yardstick_indices(challenge: Challenge, manifest: Manifest) -> tuple[int, ...]:
+    """The train groups that the seed sets apart as the yardstick, ascending; often none.
+
+    Raises:
+        Rejected: NotDrawn.
+    """
+    train = group_indices(challenge, "train")
+    assert challenge.seed is not None
+    return yardstick(challenge.seed, train, manifest.evaluation.yardstick_groups)
 
 
 def bundle_cid(challenge: Challenge, part: Part) -> Cid:
@@ -88,17 +108,56 @@ def fetch_rows(
 ) -> Rows:
     """The rows of a revealed part, every group checked against the data root.
 
+    Those of the train part are all train rows, the yardstick's included.
+
     Raises:
         Rejected: not revealed yet.
         DataError: the bundle or a group is not what the organizer committed to.
         StorageError: the bundle or a group cannot be had.
     """
+    return _joined(_fetch_groups(workspace, challenge, manifest, part, progress))
+
+
+def fetch_train(
+    workspace: Workspace, challenge: Challenge, manifest: Manifest, progress: Progress = quiet
+) -> tuple[Rows, Rows | None]:
+    """The train rows to learn from, and those of the yardstick, if the challenge has one.
+
+    Raises:
+        Rejected, DataError, StorageError: as `fetch_rows`.
+    """
+    apart = frozenset(yardstick_indices(challenge, manifest))
+    groups = _fetch_groups(workspace, challenge, manifest, "train", progress)
+    learning = [group for group in groups if group.index not in apart]
+    return _joined(learning), _yardstick_rows(challenge, manifest, groups)
+
+
+def _yardstick_rows(
+    challenge: Challenge, manifest: Manifest, groups: Sequence[VerifiedGroup]
+) -> Rows | None:
+    apart = frozenset(yardstick_indices(challenge, manifest))
+    return _joined([group for group in groups if group.index in apart]) if apart else None
+
+
+def _joined(groups: Sequence[VerifiedGroup]) -> Rows:
     import numpy as np
 
+    return Rows(
+        np.concatenate([group.features for group in groups]),
+        np.concatenate([group.target for group in groups]),
+    )
+
+
+def _fetch_groups(
+    workspace: Workspace,
+    challenge: Challenge,
+    manifest: Manifest,
+    part: Part,
+    progress: Progress,
+) -> list[VerifiedGroup]:
     bundle = decode_bundle(workspace.store.get(bundle_cid(challenge, part), BUNDLE_BYTES))
     expected = group_indices(challenge, part)
-    model = manifest.model
-    features, targets = [], []
+    model, found = manifest.model, []
     groups = verify_bundle(
         bundle,
         challenge=challenge.id,
@@ -110,10 +169,9 @@ def fetch_rows(
         fetch=lambda cid: workspace.store.get(cid, GROUP_BYTES),
     )
     for done, group in enumerate(groups, start=1):
-        features.append(group.features)
-        targets.append(group.target)
+        found.append(group)
         progress(f"checking {part} groups", done, len(expected))
-    return Rows(np.concatenate(features), np.concatenate(targets))
+    return found
 
 
 def gather_evidence(
@@ -129,13 +187,16 @@ def gather_evidence(
         StorageError: this machine's store does not work; the validator must abstain.
     """
     try:
-        train = fetch_rows(workspace, challenge, manifest, "train", progress)
+        train = _fetch_groups(workspace, challenge, manifest, "train", progress)
     except NOT_TO_BE_HAD:
         return Evidence("void", "the train data is invalid or not to be had", None)
+    apart = _yardstick_rows(challenge, manifest, train)
+    late = "the test data was not revealed in time"
     if challenge.test is None:
-        return Evidence("train-fallback", "the test data was not revealed in time", train)
+        return Evidence("train-fallback", late, _joined(train), apart)
+    bad = "the test data is invalid or not to be had"
     try:
         test = fetch_rows(workspace, challenge, manifest, "test", progress)
     except NOT_TO_BE_HAD:
-        return Evidence("train-fallback", "the test data is invalid or not to be had", train)
-    return Evidence("test", "", test)
+        return Evidence("train-fallback", bad, _joined(train), apart)
+    return Evidence("test", "", test, apart)

@@ -17,8 +17,7 @@ from danku.protocol.draw import learning_link
 from danku.protocol.manifest import Manifest, ModelContract
 from danku.protocol.result import Result
 from danku.protocol.state import Challenge, Settlement, State
-from danku.protocol.types import ZERO_DIGEST, Address, Cid, Digest
-from danku.roles.board import decimal
+from danku.protocol.types import ZERO_DIGEST, Address, Cid, Digest, decimal
 from danku.roles.claims import decided_result
 from danku.roles.workspace import Workspace
 

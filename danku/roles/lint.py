@@ -18,6 +18,9 @@ CI_INTERVAL = 3_600
 SMALL_COMMITTEE = 7
 """Seats below which chance decides too much about who judges."""
 
+ENOUGH_YARDSTICK_ROWS = 100
+"""With fewer rows chance moves an accuracy by five points and more: 0.5 / sqrt(rows)."""
+
 REFERENCE_SPEED = 10**9
 """Multiply-accumulates a second of one slow core, for judging whether votes fit their window."""
 
@@ -36,10 +39,39 @@ def lint(draft: Draft) -> list[Finding]:
             shuffled=draft.file.data.shuffle,
             test_groups=draft.terms.test_groups,
         ),
+        *_yardstick(draft),
         *_windows(draft),
         *_load(draft),
         *_panel(draft),
     ]
+
+
+def _yardstick(draft: Draft) -> list[Finding]:
+    terms, groups = draft.terms, draft.manifest.evaluation.yardstick_groups
+    train, found = terms.groups - terms.test_groups, []
+    if not groups:
+        return []
+    rows = groups * draft.table.rows // terms.groups
+    if rows < ENOUGH_YARDSTICK_ROWS:
+        found.append(
+            Finding(
+                "small-yardstick",
+                f"{groups} yardstick group(s) have about {rows} rows, fewer than "
+                f"{ENOUGH_YARDSTICK_ROWS}: what a model scores there says little of the test data",
+                "set more yardstick_groups in [evaluation], or 0",
+            )
+        )
+    if 2 * groups > train:
+        found.append(
+            Finding(
+                "large-yardstick",
+                f"{groups} of {train} train groups are set apart as the yardstick, which leaves "
+                f"{train - groups} to train on",
+                f"set yardstick_groups in [evaluation] to {train // 4} or less, or a smaller "
+                "test_fraction in [data]",
+            )
+        )
+    return found
 
 
 def _windows(draft: Draft) -> list[Finding]:

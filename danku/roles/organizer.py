@@ -25,6 +25,7 @@ from danku.protocol.terms import Terms, escrow_of
 from danku.protocol.types import ZERO_DIGEST, Address, Digest
 from danku.roles.challenge_file import (
     ChallengeFile,
+    check_yardstick,
     evaluation_of,
     mechanism_of,
     panel_of,
@@ -116,6 +117,7 @@ def read_draft(path: Path) -> Draft:
         reward=reward_of(file, path),
         panel=panel_of(file, path),
     )
+    check_yardstick(manifest.evaluation, path, terms.groups - terms.test_groups)
     return Draft(file, manifest, terms, table, plan)
 
 

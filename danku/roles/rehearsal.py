@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from danku.errors import DataError
 from danku.protocol.manifest import Manifest
 from danku.roles.evidence import Rows
+
+if TYPE_CHECKING:
+    from danku.evaluation.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,15 @@ class CostLine:
     def per_row(self) -> int | None:
         """Rounded up."""
         return None if self.rows is None else -(-self.value // self.rows)
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """Scores in units of 1e-9."""
+
+    score: int
+    yardstick: int | None = None
+    """On the yardstick, if its rows were given."""
 
 
 class WouldBeRejected(DataError):
@@ -48,8 +61,10 @@ def check_model(model: bytes, manifest: Manifest) -> list[CostLine]:
     ]
 
 
-def rehearse(model: bytes, rows: Rows, manifest: Manifest) -> int:
-    """The score in units of 1e-9 that validators would give on these rows.
+def rehearse(
+    model: bytes, rows: Rows, manifest: Manifest, yardstick: Rows | None = None
+) -> Rehearsed:
+    """The scores that validators would give on these rows.
 
     Raises:
         WouldBeRejected: with their reason.
@@ -58,7 +73,15 @@ def rehearse(model: bytes, rows: Rows, manifest: Manifest) -> int:
     from danku.evaluation.worker import Worker
 
     with Worker() as worker:
-        verdict = worker.evaluate(model, rows.features, rows.target, manifest)
+        parts = (rows,) if yardstick is None else (rows, yardstick)
+        scores = [
+            _accepted(worker.evaluate(model, part.features, part.target, manifest))
+            for part in parts
+        ]
+    return Rehearsed(*scores)
+
+
+def _accepted(verdict: Verdict) -> int:
     if verdict.status == "rejected":
         raise WouldBeRejected(
             f"validators would reject this model: {verdict.reason}",
@@ -68,8 +91,10 @@ def rehearse(model: bytes, rows: Rows, manifest: Manifest) -> int:
     return int(verdict.score)
 
 
-def preview(model: bytes, rows: Rows, manifest: Manifest) -> int:
-    """A score from onnxruntime: fast, and not bit for bit what counts.
+def preview(
+    model: bytes, rows: Rows, manifest: Manifest, yardstick: Rows | None = None
+) -> Rehearsed:
+    """Scores from onnxruntime: fast, and not bit for bit what counts.
 
     Raises:
         ModelRejected: validators would reject the model.
@@ -87,11 +112,15 @@ def preview(model: bytes, rows: Rows, manifest: Manifest) -> int:
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     size = manifest.evaluation.batch
-    parts = []
-    for start in range(0, len(rows.target), size):
-        batch = rows.features[start : start + size]
-        (output,) = session.run([admitted.output], {name: batch})
-        parts.append(read_output(admitted.output_type, np.asarray(output), manifest.model))
     scorer = metric(manifest.evaluation.metric)
-    values = view(manifest.model.output, np.concatenate(parts), scorer.needs)
-    return int(scorer.compute(rows.target, values, len(manifest.model.classes)))
+
+    def score(rows: Rows) -> int:
+        parts = []
+        for start in range(0, len(rows.target), size):
+            batch = rows.features[start : start + size]
+            (output,) = session.run([admitted.output], {name: batch})
+            parts.append(read_output(admitted.output_type, np.asarray(output), manifest.model))
+        values = view(manifest.model.output, np.concatenate(parts), scorer.needs)
+        return int(scorer.compute(rows.target, values, len(manifest.model.classes)))
+
+    return Rehearsed(score(rows), None if yardstick is None else score(yardstick))

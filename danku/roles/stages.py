@@ -15,6 +15,7 @@ ACTION_STAGES = {
     "draw": "initialization",
     "reveal_train": "initialization",
     "submit": "submission",
+    "report": "submission",
     "open": "test reveal",
     "reveal_test": "test reveal",
     "convene": "evaluation",

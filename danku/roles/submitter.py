@@ -136,6 +136,50 @@ def own_submissions(challenge: Challenge, submitter: Address) -> list[Submission
     return [entry for entry in challenge.submissions if entry.submitter == submitter]
 
 
+def submission_of(challenge: Challenge, number: int) -> Submission:
+    """The submission of this number.
+
+    Raises:
+        Rejected: UnknownSubmission.
+    """
+    if not 0 <= number < len(challenge.submissions):
+        refuse(
+            "UnknownSubmission",
+            f"no submission {number}; there are {len(challenge.submissions)}",
+            f"danku model list {challenge.id}",
+        )
+    return challenge.submissions[number]
+
+
+def read_seal(workspace: Workspace, challenge_id: Digest, entry: Submission) -> SealedModel:
+    """What opens a submission.
+
+    Raises:
+        PrivateMissing: the private folder does not hold it.
+    """
+    purpose = f"the salt that opens submission {entry.number}; without it the bond is lost"
+    name = _seal_name(entry.commitment)
+    return workspace.vault.read_record(challenge_id, name, SealedModel, purpose)
+
+
+def sealed_model(workspace: Workspace, challenge_id: Digest, entry: Submission) -> bytes:
+    """The private copy of a submission's model.
+
+    Raises:
+        PrivateMissing: the private folder does not hold the model or its salt.
+        SealedModelBroken: it holds another model.
+    """
+    sealed = read_seal(workspace, challenge_id, entry)
+    model = workspace.vault.read(challenge_id, _model_name(entry.commitment), "the submitted model")
+    if to_hex(keccak(model)) != sealed.model:
+        raise SealedModelBroken(
+            f"the private copy of submission {entry.number} is not the model committed to",
+            why="opening it would publish bytes that validators reject",
+            fix="restore the private folder from a backup",
+        )
+    return model
+
+
 def open_submission(
     workspace: Workspace, key: PrivateKey, challenge_id: Digest, number: int
 ) -> Receipt:
@@ -146,23 +190,9 @@ def open_submission(
         PrivateMissing: the private folder does not hold the model or its salt.
         SealedModelBroken: it holds another model.
     """
-    challenge = workspace.challenge(challenge_id)
-    if not 0 <= number < len(challenge.submissions):
-        refuse(
-            "UnknownSubmission",
-            f"no submission {number}; there are {len(challenge.submissions)}",
-            f"danku model list {challenge_id}",
-        )
-    commitment = challenge.submissions[number].commitment
-    purpose = f"the salt that opens submission {number}; without it the bond is lost"
-    sealed = workspace.vault.read_record(challenge_id, _seal_name(commitment), SealedModel, purpose)
-    model = workspace.vault.read(challenge_id, _model_name(commitment), "the submitted model")
-    if to_hex(keccak(model)) != sealed.model:
-        raise SealedModelBroken(
-            f"the private copy of submission {number} is not the model committed to",
-            why="opening it would publish bytes that validators reject",
-            fix="restore the private folder from a backup",
-        )
+    entry = submission_of(workspace.challenge(challenge_id), number)
+    sealed = read_seal(workspace, challenge_id, entry)
+    model = sealed_model(workspace, challenge_id, entry)
     action = Open(challenge_id, number, sealed.model, sealed.cid, sealed.salt)
     workspace.precheck(key, action)
     workspace.store.put(model)

@@ -10,7 +10,7 @@ from danku.crypto.signatures import PrivateKey
 from danku.errors import DataError, Rejected
 from danku.protocol import actions
 from danku.protocol.draw import challenge_id
-from danku.protocol.types import BURN_ADDRESS, Amount
+from danku.protocol.types import BURN_ADDRESS, Amount, Score
 from tests.ledger.worlds import (
     FUNDS,
     SUBMITTERS,
@@ -245,6 +245,24 @@ def test_malformed_actions_are_refused_before_they_count(game: PortGame) -> None
         with pytest.raises(DataError):
             game.ledger.submit(key_of("organizer"), action, value)
     assert game.ledger.head() == head
+
+
+def test_a_report_is_kept_replaced_and_moves_no_money(game: PortGame) -> None:
+    game.trained().submit()
+    alice, bob = address("alice"), address("bob")
+    held = {name: game.money(name) for name in SUBMITTERS}
+    assert refusal(game, actions.Report(game.id, 3, Score(1)), "alice").rule == "UnknownSubmission"
+    assert refusal(game, actions.Report(game.id, 0, Score(1)), "bob").rule == "NotSubmitter"
+    assert refusal(game, actions.Report(game.id, 0, Score(1)), "alice", 1).rule == "WrongValue"
+    for score in (-(2**63) + 1, 950_000_000):
+        game.send(actions.Report(game.id, 0, Score(score)), alice)
+    game.send(actions.Report(game.id, 1, Score(0)), bob)
+    assert {name: game.money(name) for name in SUBMITTERS} == held
+    game.wait("submit")
+    assert refusal(game, actions.Report(game.id, 0, Score(1)), "alice").rule == "Late"
+    game.open()
+    found = [entry.report for entry in game.challenge.submissions]
+    assert found == [Score(950_000_000), Score(0), None]
 
 
 def test_nonces_count_accepted_actions(game: PortGame) -> None:

@@ -16,7 +16,8 @@ from onnx import helper
 
 from danku.evaluation import cluster as clusters
 from danku.evaluation.cluster import Cluster, ClusterMissing, ClusterUnfit, ClusterUnreachable
-from danku.evaluation.evaluate import evaluate
+from danku.evaluation.evaluate import judge
+from danku.evaluation.work import Work, Yardstick
 
 distributed = pytest.importorskip("distributed")
 
@@ -67,11 +68,15 @@ def test_machines_that_are_killed_change_no_verdict(
 ) -> None:
     """Each of the three once, so that the one that holds the rows is among them."""
     terms = manifest(classes=CLASSES)
-    expected = {name: evaluate(data, ROWS, TARGET, terms) for name, data in models}
+    apart = Yardstick(ROWS[:50], TARGET[:50], frozenset(["3", "50", "broken"]))
+    work = Work(ROWS, TARGET, terms, apart)
+    expected = {name: judge(data, work, measured=name in apart.models) for name, data in models}
+    measured = {name for name, verdict in expected.items() if verdict.yardstick is not None}
+    assert measured == {"3", "50"}
     victims = processes(machines)
     doomed, found = list(victims), {}
     with Cluster(machines.scheduler_address) as cluster:
-        for name, verdict in cluster.evaluate_each(iter(models), ROWS, TARGET, terms):
+        for name, verdict in cluster.evaluate_each(iter(models), ROWS, TARGET, terms, apart):
             assert name not in found
             found[name] = verdict
             if doomed and len(found) % 15 == 5:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from danku.evaluation.pool import Pool, available_processors
 from danku.evaluation.verdict import Verdict
+from danku.evaluation.work import Yardstick
 from danku.evaluation.worker import WorkerDied, WorkerFailed
 from danku.protocol.types import Score
 
@@ -32,8 +34,12 @@ class Fake:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def judge(self, models: Sequence[bytes], _: Any) -> list[Verdict]:
-        return [self.evaluate(model) for model in models]
+    def judge(self, models: Sequence[bytes], _: Any, measured: Sequence[int]) -> list[Verdict]:
+        verdicts = [self.evaluate(model) for model in models]
+        for place in measured:
+            score = Score(-len(models[place]))
+            verdicts[place] = replace(verdicts[place], yardstick=score)
+        return verdicts
 
     def evaluate(self, model: bytes) -> Verdict:
         assert self.busy.acquire(blocking=False), "one model at a time"
@@ -72,6 +78,23 @@ def test_a_model_that_killed_its_worker_is_tried_once_more(
     deaths = {model: 1 for model, dies in zip(models, deadly, strict=True) if dies}
     with Pool(workers, lambda: Fake(deaths)) as pool:  # type: ignore[arg-type,return-value]
         assert judged(pool, named(models)) == {name: len(model) for name, model in named(models)}
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=20), st.integers(1, 3))
+def test_the_models_that_are_named_are_scored_on_the_yardstick_and_no_others(
+    kinds: list[tuple[bool, bool]], workers: int
+) -> None:
+    """Whether it is among them, and whether it kills its first worker."""
+    models = [b"!" * (place + 1) for place in range(len(kinds))]
+    deaths = {model: 1 for model, (_, dies) in zip(models, kinds, strict=True) if dies}
+    among = frozenset(f"{place}" for place, (asked, _) in enumerate(kinds) if asked)
+    with Pool(workers, lambda: Fake(deaths)) as pool:  # type: ignore[arg-type,return-value]
+        found = dict(
+            pool.evaluate_each(named(models), *ROWS, None, Yardstick(*ROWS, among))  # type: ignore[arg-type]
+        )
+    assert {name: verdict.yardstick for name, verdict in found.items()} == {
+        name: Score(-len(model)) if name in among else None for name, model in named(models)
+    }
 
 
 def test_a_model_that_kills_every_worker_ends_the_run_without_a_verdict() -> None:

@@ -17,9 +17,11 @@ import psutil
 import pytest
 from onnx import helper
 
-from danku.evaluation.evaluate import evaluate
+from danku.evaluation.evaluate import evaluate, judge
+from danku.evaluation.work import Work, Yardstick
 from danku.evaluation.worker import Worker, WorkerFailed, WorkerTimedOut
 from danku.protocol.manifest import Limits
+from danku.protocol.types import Score
 
 Build = Callable[..., onnx.ModelProto]
 ROWS = np.arange(33, dtype="<f4").reshape(11, 3) % 7
@@ -56,6 +58,25 @@ def test_verdicts_are_those_of_the_function(worker: Worker, winner: bytes, terms
     for model, target in ((winner, TARGET), (winner, wrong), (b"no model", TARGET), (b"", TARGET)):
         expected = evaluate(model, ROWS, target, terms)
         assert worker.evaluate(model, ROWS, target, terms) == expected
+
+
+def test_some_models_of_a_job_are_scored_on_the_yardstick_too(
+    worker: Worker, winner: bytes, terms: Any
+) -> None:
+    """The rows of both travel once, and the yardstick of the job before is not taken for this."""
+    apart, names = (ROWS[:4], (TARGET[:4] + np.array([0, 0, 1, 1])) % 3), frozenset({"asked"})
+    models = [winner, b"no model", winner, b"no model"]
+    work = Work(ROWS, TARGET, terms, Yardstick(*apart, names))
+    plain = worker.judge(models, Work(ROWS, TARGET, terms))
+    assert [verdict.yardstick for verdict in plain] == [None] * 4
+    expected = [judge(model, work, measured=place > 1) for place, model in enumerate(models)]
+    assert [verdict.yardstick for verdict in expected] == [None, None, Score(500_000_000), None]
+    measured = work.measured(["other", "other", "asked", "asked"])
+    for _ in range(2):
+        assert worker.judge(models, work, measured) == expected
+    other = Work(ROWS, TARGET, terms, Yardstick(ROWS[:4], TARGET[:4], names))
+    assert worker.judge(models, other, measured)[2].yardstick == Score(10**9)
+    assert worker.judge(models, Work(ROWS, TARGET, terms)) == plain
 
 
 def test_one_process_serves_many_jobs(worker: Worker, winner: bytes, terms: Any) -> None:

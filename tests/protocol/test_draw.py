@@ -206,3 +206,59 @@ def test_all_partitions_are_about_equally_likely() -> None:
     counts = Counter(draw.partition(digest(f"seed {number}"), 6, 2) for number in range(6_000))
     assert len(counts) == 15
     assert 320 <= min(counts.values()) <= max(counts.values()) <= 480
+
+
+def test_yardstick_golden() -> None:
+    train = draw.complement(draw.partition(digest("seed"), 12, 4), 12)
+    assert draw.yardstick(digest("seed"), train, 3) == (1, 7, 10)
+    many = (185, 217, 266, 351, 447, 545, 750, 892)
+    assert draw.yardstick(digest("seed"), range(1_000), 8) == many
+    assert draw.yardstick(digest("seed"), train, 0) == ()
+
+
+def test_a_yardstick_is_the_head_of_a_shuffle_of_the_train_groups() -> None:
+    for groups, tests, count in ((3, 1, 1), (20, 5, 7), (64, 20, 43)):
+        train = draw.complement(draw.partition(digest("seed"), groups, tests), groups)
+        words, order = _words(digest("seed"), "yardstick"), list(train)
+        for place in range(count):
+            other = place + next(words) % (len(train) - place)
+            order[place], order[other] = order[other], order[place]
+        assert draw.yardstick(digest("seed"), train, count) == tuple(sorted(order[:count]))
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(2, 60), st.data())
+def test_a_yardstick_takes_train_groups_and_leaves_one(
+    raw: bytes, groups: int, data: st.DataObject
+) -> None:
+    seed = "0x" + raw.hex()
+    train = draw.complement(
+        draw.partition(seed, groups, data.draw(st.integers(1, groups - 1))), groups
+    )
+    count = data.draw(st.integers(0, 70))
+    chosen = draw.yardstick(seed, train, count)
+    assert set(chosen) < set(train)
+    assert len(chosen) == min(count, len(train) - 1)
+    assert list(chosen) == sorted(set(chosen))
+
+
+def test_all_yardsticks_are_about_equally_likely_whatever_the_partition() -> None:
+    """6,000 fixed seeds: each of the 6 ways to choose 2 places of 4, 1,000 times, give or take.
+
+    The partition of the same seed must say nothing of the yardstick; so within each of the 15
+    partitions, too, each way comes up about 67 times.
+    """
+    counts: Counter[tuple[int, ...]] = Counter()
+    within: Counter[tuple[tuple[int, ...], tuple[int, ...]]] = Counter()
+    for number in range(6_000):
+        seed = digest(f"seed {number}")
+        test = draw.partition(seed, 6, 2)
+        train = draw.complement(test, 6)
+        places = tuple(train.index(group) for group in draw.yardstick(seed, train, 2))
+        counts[places] += 1
+        within[test, places] += 1
+    assert len(counts) == 6
+    assert 900 <= min(counts.values()) <= max(counts.values()) <= 1_100
+    assert len(within) == 90
+    # NOTE: chi-squared of 89 degrees of freedom stays below 138 in 999 of 1,000 cases.
+    expected = 6_000 / 90
+    assert sum((found - expected) ** 2 / expected for found in within.values()) < 138

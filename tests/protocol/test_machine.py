@@ -34,7 +34,7 @@ from danku.protocol.rules import apply
 from danku.protocol.schedule import Windows
 from danku.protocol.state import Challenge, Context, Fault, Registry, SettlementKind, State
 from danku.protocol.terms import RegistryTerms, Schedule, SeatsPanel, Terms
-from danku.protocol.types import AMOUNT_LIMIT, BURN_ADDRESS, Amount
+from danku.protocol.types import AMOUNT_LIMIT, BURN_ADDRESS, Amount, Score
 from tests.protocol.simulator import (
     ALICE,
     BEACON,
@@ -133,7 +133,7 @@ def owed_deposits(challenge: Challenge) -> int:
     )
 
 
-MOVING = {"escrow", "opened", "counts", "mix", "claimed", "deposits_claimed", "eligible"}
+MOVING = {"escrow", "opened", "counts", "mix", "claimed", "deposits_claimed", "eligible", "report"}
 
 
 def keeps(before: Any, after: Any) -> bool:
@@ -368,7 +368,7 @@ class Competition(RuleBasedStateMachine):
     @rule(
         number=small,
         sender=st.sampled_from(ACTORS),
-        kind=st.integers(0, 16),
+        kind=st.integers(0, 17),
         detail=small,
         off=st.sampled_from([0, 0, 0, 1, -1]),
     )
@@ -400,6 +400,7 @@ class Competition(RuleBasedStateMachine):
             actions.Withdraw(),
             actions.Draw(digest("unknown")),
             moves.claiming(detail % len(moves.leaves)) if moves.leaves else actions.Withdraw(),
+            actions.Report(moves.id, entry.number if entry else detail, Score(detail - 30)),
         ]
         action = choices[kind]
         self.attempt(action, sender, price(self.state, action) + off)
@@ -411,6 +412,21 @@ class Competition(RuleBasedStateMachine):
         who = SUBMITTERS[number % 3]
         model = MODELS[challenge.counts.get(who, 0) % 3]
         self.attempt(moves.submitting(who, model), who)
+
+    @precondition(lambda self: self.moves)
+    @rule(number=small, score=st.integers(-9, 9))
+    def report_honestly(self, number: int, score: int) -> None:
+        """The newest report stands, whatever was said before; nothing else changes."""
+        moves, challenge = self.pick(number)
+        if not challenge.submissions:
+            return
+        entry = challenge.submissions[number % len(challenge.submissions)]
+        report = actions.Report(moves.id, entry.number, Score(score))
+        if self.attempt(report, entry.submitter):
+            entries = list(challenge.submissions)
+            entries[entry.number] = msgspec.structs.replace(entry, report=Score(score))
+            expected = msgspec.structs.replace(challenge, submissions=tuple(entries))
+            assert self.state.challenges[moves.id] == expected
 
     @precondition(lambda self: self.moves)
     @rule(number=small, sure=rarely)

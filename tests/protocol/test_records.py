@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from danku.errors import DataError
 from danku.protocol import actions
 from danku.protocol.actions import MAX_SEATS, MAX_SLOTS, Action
-from danku.protocol.manifest import DataDescription, Manifest, Record
+from danku.protocol.manifest import DataDescription, EvaluationTerms, Manifest, Record
 from danku.protocol.records import convert, decode, encode, plain
+from danku.protocol.state import Submission
 from danku.protocol.terms import MAX_ENTRIES, MAX_GROUPS, RegistryTerms, SeatsPanel, Terms
 from danku.protocol.types import AMOUNT_LIMIT, SCORE_LIMIT, Amount, Score
 from tests.protocol.simulator import Game, cid, digest, terms
@@ -71,7 +72,7 @@ def test_each_kind_of_record_survives_the_round_trip(kind: Any) -> None:
 
 def test_kinds_are_told_apart_and_spelled_in_snake_case() -> None:
     kinds = [kind.__struct_config__.tag for kind in ACTIONS]
-    assert len(set(kinds)) == len(ACTIONS) == 19
+    assert len(set(kinds)) == len(ACTIONS) == 20
     assert kinds[:3] == ["create", "contribute", "open_seed"]
 
 
@@ -348,3 +349,49 @@ def test_records_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         VOTE.commitment = digest("other")  # type: ignore[misc]
     assert msgspec.structs.replace(VOTE, commitment=digest("other")) != VOTE
+
+
+OLD_MANIFEST = (
+    b'{"data":{"columns":["a","b"],"rows":9,"target":"kind"},"evaluation":{"batch":64,'
+    b'"limits":{"elements":1000000000,"model_bytes":16777216,"multiply_accumulates":1000000000,'
+    b'"nodes":10000,"peak_bytes":536870912},"metric":"accuracy","profile":"exact/1",'
+    b'"threshold":"600000000"},"mechanism":{"name":"winner-takes-all","shares":[]},'
+    b'"model":{"classes":["no","yes"],"dtype":"float32","output":"label","shape":[2]},'
+    b'"name":"pulled","summary":"","title":"Pulled"}'
+)
+"""NOTE: frozen; written before a manifest could have a yardstick."""
+
+
+def test_a_manifest_without_a_yardstick_has_the_bytes_that_it_always_had() -> None:
+    found = decode(OLD_MANIFEST, Manifest, "the manifest")
+    assert found.evaluation.yardstick_groups == 0
+    assert encode(found) == OLD_MANIFEST
+    terms_now = EvaluationTerms(metric="accuracy", threshold=Score(600_000_000))
+    assert found.evaluation == terms_now
+    assert encode(terms_now) in OLD_MANIFEST
+
+
+def test_a_yardstick_is_written_only_where_there_is_one() -> None:
+    some = OLD_MANIFEST.replace(
+        b'"threshold":"600000000"', b'"threshold":"600000000","yardstick_groups":3'
+    )
+    found = decode(some, Manifest, "the manifest")
+    assert found.evaluation.yardstick_groups == 3
+    assert encode(found) == some
+    for other in (b"0", b"-1", b"65537", b'"3"', b"3.0", b"null"):
+        refused(some.replace(b":3}", b":" + other + b"}"), Manifest)
+
+
+@pytest.mark.parametrize("name", ["batch", "limits", "profile"])
+def test_every_other_evaluation_term_is_always_written(name: str) -> None:
+    plain_terms = json.loads(OLD_MANIFEST)
+    del plain_terms["evaluation"][name]
+    without = json.dumps(plain_terms, sort_keys=True, separators=(",", ":")).encode()
+    refused(without, Manifest)
+
+
+def test_a_submission_kept_before_there_were_reports_reads_as_one_without() -> None:
+    """So a cached state goes on to count."""
+    kept = plain(Submission(0, "0x" + "11" * 20, digest("commitment"), 5))
+    del kept["report"]
+    assert convert(kept, Submission, "a submission").report is None

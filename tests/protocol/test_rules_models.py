@@ -1,4 +1,4 @@
-"""Stages 2 and 3, submission and reveal: submit, open, reveal_test."""
+"""Stages 2 and 3, submission and reveal: submit, report, open, reveal_test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from danku.protocol import actions
 from danku.protocol.draw import mix_in
-from danku.protocol.types import ZERO_DIGEST
+from danku.protocol.types import ZERO_DIGEST, Score
 from tests.protocol.simulator import (
     ALICE,
     BOB,
@@ -67,6 +67,50 @@ def test_a_copied_submission_commitment_is_taken_and_never_opens() -> None:
     assert game.refused(stolen, BOB) == "CommitmentMismatch"
     game.open(0)
     assert game.refused(stolen, BOB) == "CommitmentMismatch"
+
+
+def reporting(game: Game, number: int, score: int) -> actions.Report:
+    return actions.Report(game.id, number, Score(score))
+
+
+def test_report_in_order() -> None:
+    game = Game().drawn()
+    unknown = actions.Report(digest("unknown"), 9, Score(1))
+    assert game.refused(unknown, OUTSIDER) == "UnknownChallenge"
+    assert game.refused(reporting(game, 0, 1), ALICE) == "UnknownSubmission"
+    game.reveal_train().submit(ALICE)
+    assert game.refused(reporting(game, 1, 1), ALICE) == "UnknownSubmission"
+    for who in (BOB, ORGANIZER, PANEL[0], OUTSIDER):
+        assert game.refused(reporting(game, 0, 1), who) == "NotSubmitter"
+    for value in (1, 23):
+        assert game.refused(reporting(game, 0, 1), ALICE, value) == "WrongValue"
+    game.wait("submit")
+    for number, who in ((0, ALICE), (0, BOB), (1, ALICE)):
+        assert game.refused(reporting(game, number, 1), who) == "Late"
+    game.finalize("open")
+    assert game.refused(reporting(game, 0, 1), ALICE) == "Final"
+
+
+def test_a_later_report_replaces_an_earlier_one_and_touches_nothing_else() -> None:
+    game = Game().trained().submit(ALICE).submit(ALICE, model="second").submit(BOB)
+    before = game.state
+    for score in (950_000_000, -(2**63) + 1, 0):
+        game.send(reporting(game, 1, score), ALICE)
+        found = [entry.report for entry in game.challenge.submissions]
+        assert found == [None, Score(score), None]
+    entries = tuple(
+        msgspec.structs.replace(entry, report=None) for entry in game.challenge.submissions
+    )
+    bare = msgspec.structs.replace(game.challenge, submissions=entries)
+    assert msgspec.structs.replace(game.state, challenges={game.id: bare}) == before
+
+
+def test_what_was_reported_stays_when_the_model_opens() -> None:
+    game = Game().trained().submit(ALICE, BOB)
+    game.send(reporting(game, 0, 7), ALICE)
+    game.open()
+    assert [entry.report for entry in game.challenge.submissions] == [Score(7), None]
+    assert all(entry.opening for entry in game.challenge.submissions)
 
 
 def test_open_in_order() -> None:

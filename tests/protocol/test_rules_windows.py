@@ -10,7 +10,7 @@ import pytest
 from danku.errors import Rejected
 from danku.protocol import actions
 from danku.protocol.schedule import Windows, windows
-from danku.protocol.types import Address
+from danku.protocol.types import Address, Score
 from tests.protocol.simulator import (
     ALICE,
     BEACON,
@@ -98,6 +98,13 @@ WINDOWS = {
     "submit": Window(
         lambda: Game().trained(),
         lambda game: (game.submitting(ALICE), ALICE),
+        "open_seed",
+        "submit",
+        before=None,
+    ),
+    "report": Window(
+        lambda: Game().trained().submit(ALICE),
+        lambda game: (actions.Report(game.id, 0, Score(1)), ALICE),
         "open_seed",
         "submit",
         before=None,

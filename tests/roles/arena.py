@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from danku.crypto.hashing import keccak
 from danku.crypto.signatures import PrivateKey
 from danku.evaluation.evaluate import Verdict, evaluate
-from danku.evaluation.work import Work
+from danku.evaluation.work import Work, Yardstick
 from danku.ledger.embedded.genesis import create_journal
 from danku.protocol.actions import Action, Convene, Draw, Finalize
 from danku.protocol.manifest import Manifest
@@ -117,8 +117,19 @@ class InProcess:
     def evaluate(self, model: bytes, features: Any, target: Any, manifest: Manifest) -> Verdict:
         return evaluate(model, features, target, manifest)
 
-    def judge(self, models: Sequence[bytes], work: Work) -> list[Verdict]:
-        return [self.evaluate(model, work.features, work.target, work.manifest) for model in models]
+    def judge(
+        self, models: Sequence[bytes], work: Work, measured: Sequence[int] = ()
+    ) -> list[Verdict]:
+        return [self._judge(model, work, place in measured) for place, model in enumerate(models)]
+
+    def _judge(self, model: bytes, work: Work, measured: bool) -> Verdict:
+        verdict = self.evaluate(model, work.features, work.target, work.manifest)
+        apart = work.yardstick
+        if not measured or apart is None or verdict.status == "rejected":
+            return verdict
+        second = self.evaluate(model, apart.features, apart.target, work.manifest)
+        score = second.score if second.status == "scored" else None
+        return msgspec.structs.replace(verdict, yardstick=score)
 
     def evaluate_each(
         self,
@@ -126,9 +137,11 @@ class InProcess:
         features: Any,
         target: Any,
         manifest: Manifest,
+        yardstick: Yardstick | None = None,
     ) -> Iterator[tuple[Digest, Verdict]]:
+        work = Work(features, target, manifest, yardstick)
         for name, model in models:
-            yield name, self.evaluate(model, features, target, manifest)
+            yield name, self._judge(model, work, bool(work.measured([name])))
 
 
 def no_worker() -> Any:

@@ -380,3 +380,27 @@ def test_equal_shares_are_refused_by_the_rules(path: Path) -> None:
     with pytest.raises(Rejected) as refusal:
         lint(read_draft(path))
     assert refusal.value.rule == "BadTerms"
+
+
+@pytest.mark.parametrize(
+    ("groups", "train", "codes"),
+    [
+        (0, 70, set()),
+        (24, 70, {"small-yardstick"}),
+        (25, 70, set()),
+        (35, 70, set()),
+        (36, 70, {"large-yardstick"}),
+        (4, 7, {"small-yardstick", "large-yardstick"}),
+    ],
+)
+def test_lint_warns_of_a_yardstick_that_is_too_small_or_too_large(
+    path: Path, groups: int, train: int, codes: set[str]
+) -> None:
+    """Groups of four rows, of which three in ten are for testing."""
+    write_data(path.parent.parent / "private" / "data.csv", train * 10 // 7)
+    path.write_text(edited(COMPLETE, {"batch": f"8\nyardstick_groups = {groups}"}))
+    draft = read_draft(path)
+    assert draft.terms.groups - draft.terms.test_groups == train
+    found = [finding for finding in lint(draft) if "yardstick" in finding.code]
+    assert {finding.code for finding in found} == codes
+    assert all("yardstick_groups" in finding.fix for finding in found)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from danku.crypto.hashing import keccak, to_hex
 from danku.evaluation.verdict import Verdict
+from danku.evaluation.work import Yardstick
 from danku.evaluation.worker import WorkerDied
 from danku.protocol.manifest import Manifest
 from danku.protocol.types import Score
@@ -22,19 +23,35 @@ FEATURES, TARGET = np.arange(6, dtype=np.float32).reshape(2, 3), np.array([0, 1]
 
 
 class Counting:
-    """An evaluator that counts what it is asked for; the model ``b"bad"`` kills it."""
+    """An evaluator that counts what it is asked for; the model ``b"bad"`` kills it.
+
+    A model of n bytes scores n, and 10 n on a yardstick; ``b"none"`` has no score there, and
+    ``b"no"`` is rejected.
+    """
 
     def __init__(self) -> None:
         self.asked: list[bytes] = []
 
     def evaluate_each(
-        self, models: Iterable[tuple[str, bytes]], *_: Any
+        self,
+        models: Iterable[tuple[str, bytes]],
+        features: Any,
+        target: Any,
+        manifest: Any,
+        yardstick: Yardstick | None = None,
     ) -> Iterator[tuple[str, Verdict]]:
         for name, model in models:
             if model == b"bad":
                 raise WorkerDied("killed")
             self.asked.append(model)
-            yield name, Verdict("scored", Score(len(model)), "")
+            yield name, verdict_of(name, model, yardstick)
+
+
+def verdict_of(name: str, model: bytes, yardstick: Yardstick | None) -> Verdict:
+    if model == b"no":
+        return Verdict("rejected", Score(0), "no model")
+    asked = yardstick is not None and name in yardstick.models and model != b"none"
+    return Verdict("scored", Score(len(model)), "", Score(10 * len(model)) if asked else None)
 
 
 @pytest.fixture
@@ -59,6 +76,39 @@ def ask(
     found = dict(memory.evaluate_each(named(*models), features, target, manifest))
     assert found == {name: Verdict("scored", Score(len(m)), "") for name, m in named(*models)}
     return counting.asked
+
+
+def measure(
+    folder: Path, manifest: Manifest, *models: bytes, among: tuple[bytes, ...], shift: int = 0
+) -> list[bytes]:
+    """As `ask`, with those ``among`` to be scored on a yardstick, too."""
+    counting = Counting()
+    names = frozenset(name for name, _ in named(*among))
+    yardstick = Yardstick(FEATURES[:1] + 10 + shift, TARGET[:1], names)
+    memory = Remembering(counting, folder)
+    found = dict(memory.evaluate_each(named(*models), FEATURES, TARGET, manifest, yardstick))
+    assert found == {name: verdict_of(name, model, yardstick) for name, model in named(*models)}
+    return counting.asked
+
+
+def test_a_score_on_the_yardstick_is_remembered_like_any_other(
+    tmp_path: Path, manifest: Manifest
+) -> None:
+    models = (b"a", b"bb", b"none", b"no")
+    assert measure(tmp_path, manifest, *models, among=models) == list(models)
+    assert measure(tmp_path, manifest, *models, among=models) == []
+    assert measure(tmp_path, manifest, *models, among=(b"bb",)) == []
+    assert ask(tmp_path, manifest, b"a", b"bb") == []
+    assert measure(tmp_path, manifest, *models, among=models, shift=1) == [b"a", b"bb", b"none"]
+
+
+def test_what_was_not_asked_of_the_yardstick_before_is_asked_now(
+    tmp_path: Path, manifest: Manifest
+) -> None:
+    assert ask(tmp_path, manifest, b"a", b"bb") == [b"a", b"bb"]
+    assert measure(tmp_path, manifest, b"a", b"bb", b"ccc", among=(b"bb",)) == [b"bb", b"ccc"]
+    assert measure(tmp_path, manifest, b"a", b"bb", b"ccc", among=(b"bb", b"ccc")) == [b"ccc"]
+    assert ask(tmp_path, manifest, b"a", b"bb", b"ccc") == []
 
 
 def test_a_model_is_evaluated_once(tmp_path: Path, manifest: Manifest) -> None:

@@ -145,6 +145,39 @@ def test_other_types_and_shapes(tmp_path: Path, dtype: str, suffix: str) -> None
         same(read_back["target"], target)
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_yardstick_stands_apart(
+    pulled: tuple[Rows, Manifest], tmp_path: Path, suffix: str
+) -> None:
+    rows, terms = pulled
+    apart = Rows(rows.features[:5:2], rows.target[:5:2])
+    learning = Rows(rows.features[5:], rows.target[5:])
+    path = tmp_path / f"train{suffix}"
+    written = write_rows(path, learning, terms, apart)
+    assert sorted(written) == sorted(tmp_path.iterdir())
+    assert written[0] == path
+    if suffix == ".csv":
+        assert [each.name for each in written] == ["train.csv", "train-yardstick.csv"]
+        for each, expected in zip(written, (learning, apart), strict=True):
+            table = read_source(
+                each, "kind", dtype="float32", row_shape=(2,), classes=("no", "yes"), group_by=None
+            )
+            same(np.asarray(table.features, np.float32), expected.features)
+            same(table.target, expected.target)
+        return
+    assert written == (path,)
+    if suffix == ".npz":
+        with np.load(path) as archive:
+            read = dict(archive)
+    else:
+        read = load_file(path)
+    assert sorted(read) == ["features", "target", "yardstick_features", "yardstick_target"]
+    same(read["features"], learning.features)
+    same(read["target"], learning.target)
+    same(read["yardstick_features"], apart.features)
+    same(read["yardstick_target"], apart.target)
+
+
 @pytest.mark.parametrize("name", ["train", "train.parquet", "train.NPZ", ".npz", "train.csv.gz"])
 def test_an_ending_that_says_nothing(
     pulled: tuple[Rows, Manifest], tmp_path: Path, name: str
