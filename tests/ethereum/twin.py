@@ -14,16 +14,15 @@ from typing import Any
 
 import pytest
 
-from danku.errors import Rejected
-from danku.ledger.ethereum import calls, layout
+from danku.ledger.ethereum import calls
 from danku.ledger.ethereum.events import told
 from danku.ledger.ethereum.refusals import INDISTINGUISHABLE
 from danku.protocol import actions as a
 from danku.protocol.actions import Action
 from danku.protocol.rules import apply
-from danku.protocol.state import Context, State
+from danku.protocol.state import Context, Registry, State
 from danku.protocol.types import BURN_ADDRESS, ZERO_DIGEST
-from tests.ethereum.contract import Contract, Reverted, deploy_arena
+from tests.ethereum.contract import Contract, Reverted, batch, deploy_arena
 from tests.ethereum.node import Node
 from tests.protocol import simulator
 from tests.protocol.simulator import CHAIN, LEDGER
@@ -36,29 +35,39 @@ BLOCK_SECONDS = 10**6
 
 
 class Twin:
-    """The contract's side of a ledger in memory."""
+    """The contract's side of a ledger in memory, at the very address of the simulator's."""
 
-    def __init__(self, node: Node, stake: int, unbonding: int) -> None:
+    def __init__(self, node: Node, state: State) -> None:
         self.node = node
-        self.arena = arena_at_the_simulators_address(node, stake, unbonding)
+        self.state = state
+        """What the contract stands at."""
+        self.arena = Contract(node, LEDGER)
         self.beacon_blocks: dict[str, int] = {}
         self.spent: dict[str, int] = {}
         self.gas: list[tuple[str, int]] = []
+        _start_afresh(node, state)
 
-    def call(self, action: Action, sender: str, state: State) -> calls.Call:
-        return calls.call_of(action, sender, state, self.beacon_blocks)
+    def seen(self, action: Action, context: Context) -> Context:
+        """An action's context with the chain's own randomness."""
+        beacon: str | None = ZERO_DIGEST
+        if isinstance(action, a.Draw) and action.challenge in self.beacon_blocks:
+            number = self.beacon_blocks[action.challenge]
+            if context.beacon is not None:
+                self.make_blocks(number)
+            block = self.node.call("eth_getBlockByNumber", hex(number), False)
+            beacon = block["hash"] if block else None
+        return Context(context.sender, context.time, context.value, beacon)
 
-    def beacon(self, action: Action) -> str | None:
-        """What the rules are to see as the chain's randomness."""
-        if not isinstance(action, a.Draw):
-            return ZERO_DIGEST
-        number = self.beacon_blocks.get(action.challenge, 0)
-        block = self.node.call("eth_getBlockByNumber", hex(number), False)
-        return block["hash"] if block else None
+    def make_blocks(self, number: int) -> None:
+        """Blocks up to a number, without any time passing."""
+        while self.node.block_number() < number:
+            self.node.next_timestamp(self.node.time())
+            self.node.mine()
 
-    def accept(self, action: Action, context: Context, before: State, after: State) -> None:
+    def accept(self, action: Action, context: Context, after: State) -> None:
         """Send an action that the rules accepted."""
-        call = self.call(action, context.sender, before)
+        before = self.state
+        call = calls.call_of(action, context.sender, before, self.beacon_blocks)
         self.fund(context.sender)
         sent = self.arena.send(
             call.function,
@@ -79,11 +88,12 @@ class Twin:
         elif isinstance(action, a.Draw):
             assert "0x" + arguments["seed"].hex() == after.challenges[action.challenge].seed
         self.spent[context.sender] = self.spent.get(context.sender, 0) + context.value
-        self.agree(after)
+        self.state = after
+        self.agree()
 
-    def refuse(self, action: Action, context: Context, state: State) -> str:
+    def refuse(self, action: Action, context: Context) -> str:
         """The rule that refuses an action on the chain."""
-        call = self.call(action, context.sender, state)
+        call = calls.call_of(action, context.sender, self.state, self.beacon_blocks)
         self.fund(context.sender)
         with pytest.raises(Reverted) as refusal:
             self.arena.call(
@@ -100,32 +110,63 @@ class Twin:
             self.node.set_balance(who, WEALTH)
             self.spent[who] = 0
 
-    def agree(self, state: State) -> None:
+    def agree(self) -> None:
         """Money and counters stand where the rules say."""
+        state = self.state
         held = sum(challenge.escrow for challenge in state.challenges.values())
         held += sum(state.credits.values())
         held += state.registry.staked if state.registry else 0
-        assert self.node.balance(self.arena.address) == held
-        for who in {*self.spent, *state.credits, *state.paid, BURN_ADDRESS}:
-            assert self.arena.call("credit", who) == state.credits.get(who, 0), who
+        people = sorted({*self.spent, *state.credits, *state.paid, BURN_ADDRESS})
+        challenges = list(state.challenges.values())
+        identities = [bytes.fromhex(challenge.id[2:]) for challenge in challenges]
+        answers = batch(
+            self.node,
+            [("eth_getBalance", (who, "latest")) for who in (self.arena.address, *people)]
+            + [self.arena.asking("credit", who) for who in people]
+            + [self.arena.asking("status", identity) for identity in identities]
+            + [self.arena.asking("link")],
+        )
+        words = [int(answer, 16) for answer in answers]
+        assert words.pop(0) == held
+        for who in people:
             start = WEALTH if who in self.spent else 0
             expected = start - self.spent.get(who, 0) + state.paid.get(who, 0)
-            assert self.node.balance(who) == expected, who
-        assert "0x" + self.arena.call("link").hex() == state.link
-        for challenge in state.challenges.values():
-            status = self.arena.call("status", bytes.fromhex(challenge.id[2:]))
+            assert words.pop(0) == expected, who
+        assert words[: len(people)] == [state.credits.get(who, 0) for who in people]
+        del words[: len(people)]
+        for challenge in challenges:
+            status = words.pop(0)
             assert status & 1 == (challenge.settlement is not None)
             assert status >> 32 & 0xFFFFFF == len(challenge.submissions)
             if challenge.settlement is not None:
                 assert status >> 64 & 2**96 - 1 == challenge.escrow
+        assert words == [int(state.link, 16)]
 
 
-def arena_at_the_simulators_address(node: Node, stake: int, unbonding: int) -> Contract:
-    """An arena whose code is moved to where the simulator's ledger is, with nothing stored."""
-    arena = deploy_arena(node, block_seconds=BLOCK_SECONDS, stake=stake, unbonding=unbonding)
-    code = node.call("eth_getCode", arena.address, "latest")
-    node.call("anvil_setCode", LEDGER, code)
-    return Contract(node, LEDGER)
+_firsts: dict[str, str] = {}
+"""Of each node, the snapshot with nothing on the chain."""
+_codes: dict[tuple[int, int], tuple[str, str, str]] = {}
+"""Of each registry, the court's address and code and the arena's code."""
+
+
+def _start_afresh(node: Node, state: State) -> None:
+    """A chain with nothing on it but an arena at the simulator's address."""
+    if node.url in _firsts:
+        node.revert(_firsts[node.url])
+    _firsts[node.url] = node.snapshot()
+    node.call("anvil_autoImpersonateAccount", True)
+    terms = state.registry.terms if state.registry else None
+    wanted = (int(terms.stake), terms.unbonding) if terms else (0, 0)
+    if wanted not in _codes:
+        arena = deploy_arena(
+            node, block_seconds=BLOCK_SECONDS, stake=wanted[0], unbonding=wanted[1]
+        )
+        court = "0x" + arena.call("court")[2:]
+        codes = [node.call("eth_getCode", where, "latest") for where in (court, arena.address)]
+        _codes[wanted] = (court, *codes)
+    court, code, arena_code = _codes[wanted]
+    node.call("anvil_setCode", court, code)
+    node.call("anvil_setCode", LEDGER, arena_code)
 
 
 def same_rule(action: Action, rule: str) -> str:
@@ -136,49 +177,38 @@ def same_rule(action: Action, rule: str) -> str:
 @contextmanager
 def twins(node: Node) -> Iterator[None]:
     """In here, each ledger in memory has the contract beside it."""
-    init, send, refused = (
-        getattr(simulator.Ledger, name) for name in ("__init__", "send", "_refused")
-    )
-    node.call("anvil_autoImpersonateAccount", True)
+    refused = simulator.Ledger._refused
+    current: list[Twin] = []
 
-    def start(self: Any, **options: Any) -> None:
-        init(self, **options)
-        registry = self.state.registry
-        stake, unbonding = (registry.terms.stake, registry.terms.unbonding) if registry else (0, 0)
-        fresh(node)
-        self.twin = Twin(node, int(stake), unbonding)
-
-    def context(self: Any, action: Action, found: Context) -> Context:
-        return Context(found.sender, found.time, found.value, self.twin.beacon(action))
+    def twin_of(ledger: Any) -> Twin:
+        """The contract as far as a ledger is; other ledgers' actions on it are forgotten."""
+        if not current or current[-1].state is not ledger.state:
+            empty = ledger.state.registry.terms if ledger.state.registry else None
+            start = State(CHAIN, LEDGER, Registry(empty) if empty else None)
+            current[:] = [Twin(node, start)]
+            for action, context in ledger.log:
+                current[-1].accept(action, context, apply(current[-1].state, action, context))
+            assert current[-1].state == ledger.state, "the log tells the whole state"
+            current[-1].state = ledger.state
+        ledger.twin = current[-1]
+        return current[-1]
 
     def both_send(self: Any, action: Action, sender: str, value: int | None = None) -> None:
-        seen = context(self, action, self.context(action, sender, value))
-        before = self.state
-        self.state = apply(before, action, seen)
+        twin = twin_of(self)
+        seen = twin.seen(action, self.context(action, sender, value))
+        self.state = apply(self.state, action, seen)
         self.log.append((action, seen))
-        self.twin.accept(action, seen, before, self.state)
+        twin.accept(action, seen, self.state)
 
     def both_refuse(self: Any, action: Action, found: Context) -> str:
-        seen = context(self, action, found)
+        twin = twin_of(self)
+        seen = twin.seen(action, found)
         rule = refused(self, action, seen)
-        if 0 <= seen.value <= WEALTH:
-            assert self.twin.refuse(action, seen, self.state) == same_rule(action, rule)
+        if seen.value >= 0:
+            assert twin.refuse(action, seen) == same_rule(action, rule)
         return str(rule)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulator.Ledger, "__init__", start)
         patch.setattr(simulator.Ledger, "send", both_send)
         patch.setattr(simulator.Ledger, "_refused", both_refuse)
         yield
-
-
-def fresh(node: Node) -> None:
-    """Forget every earlier twin: back to the first block, for there is one simulator's address."""
-    snapshot = getattr(node, "first", None)
-    if snapshot is not None:
-        node.revert(snapshot)
-    object.__setattr__(node, "first", node.snapshot())
-    node.call("anvil_autoImpersonateAccount", True)
-
-
-__all__ = ["OPTIONS", "Twin", "layout", "same_rule", "twins"]
