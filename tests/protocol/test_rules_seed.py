@@ -47,7 +47,7 @@ BAD_TERMS: dict[str, dict[str, Any]] = {
     "does not fit seed_source contributions": {"min_contributions": 0},
     "does not fit seed_source both": {"seed_source": "both", "min_contributions": 0},
     "does not fit seed_source beacon": {"seed_source": "beacon", "min_contributions": 1},
-    "s, the limit is 2": {"schedule": Schedule(2**31 - 8, *[1] * 7)},
+    "s, the limit is 2": {"schedule": Schedule(2**31 - 7, *[1] * 7)},
     "the limit is 2": {"pot": LIMIT // 2, "organizer_bond": LIMIT // 2},
 }
 

@@ -106,6 +106,12 @@ def agreement(challenge: Challenge, beacon_block: int) -> Agreement:
     )
 
 
+def agreement_digest(agreement: Agreement) -> bytes:
+    """What the contract stores of a challenge."""
+    types = ("uint256",) * 5 + ("bytes32",)
+    return keccak(abi_encode(types, agreement))
+
+
 def _schedule(terms: Terms) -> int:
     lengths = [getattr(terms.schedule, name) for name in Schedule.__struct_fields__]
     return _packed(
