@@ -81,6 +81,11 @@ event TestRevealed:
     bundle: String[80]
 
 
+event Convened:
+    challenge: indexed(bytes32)
+    sender: indexed(address)
+
+
 event Voted:
     challenge: indexed(bytes32)
     sender: indexed(address)
@@ -131,9 +136,7 @@ NO_QUORUM: constant(uint256) = 2
 NO_TRAIN: constant(uint256) = 3
 NO_SEED: constant(uint256) = 4
 FEW_CONTRIBUTIONS: constant(uint256) = 5
-CANCELLED: constant(uint256) = 6
 
-WALK_STEPS: constant(uint256) = 512
 
 # EIP-2935: the hashes of the last 8,191 blocks
 HISTORY: constant(address) = 0x0000F90827F1C53a10cb7A02335B175320002935
@@ -519,6 +522,8 @@ def open(
     @param place How many submissions the sender made to this challenge before that one.
     """
     challenges._cid(cid)
+    if place >= 1000:
+        refusals.refuse(method_id("Malformed()", output_type=bytes4))
     status: uint256 = challenges.status[challenge]
     mark: uint256 = challenges._submissions[challenge][msg.sender][place]
     expected: bytes32 = digests.submission(challenge, msg.sender, model, cid, salt)
@@ -582,7 +587,7 @@ def _marks(
     """
     marks: DynArray[uint256, 16] = challenges._marks(challenge, number, owners)
     for owner: uint256 in owners:
-        challenges._votes[challenge][number][convert(owner, address)] = 0
+        challenges._votes[challenge][convert(owner, address)][unsafe_sub(number, 1)] = 0
     return marks
 
 
@@ -593,6 +598,32 @@ def _opened(marks: DynArray[uint256, 16]) -> uint256:
     for mark: uint256 in marks:
         opened = unsafe_add(opened, mark & layout.MARK)
     return opened
+
+
+@external
+@payable
+def convene(
+    challenge: bytes32,
+    terms: layout.Agreement,
+    seed_commitment: bytes32,
+    first: layout.Committee,
+    second: layout.Committee,
+):
+    """
+    @notice Anyone: calls the committee of the round that is due, or goes on with drawing it.
+    @param seed_commitment The organizer's, of a named panel, for round two.
+    @param first Round one's committee as far as it was drawn; of a named panel its members as
+           owners, for round two.
+    @param second Round two's as far as it was drawn; of a named panel empty.
+    """
+    if not challenges._named(terms.schedule):
+        raw_call(court, msg.data, is_delegate_call=True)
+        return
+    status: uint256 = challenges._ongoing(challenge)
+    number: uint256 = challenges._convenable(challenge, terms, status, seed_commitment, first)
+    challenges._convene(challenge, status, number)
+    log Convened(challenge=challenge, sender=msg.sender)
+    money._take(0)
 
 
 @external
@@ -622,12 +653,12 @@ def vote(
     sits: bool = convert(msg.sender, uint256) in committee.owners
     # NOTE: of a named panel, who was silent in round one does not sit in round two.
     if number == 2 and challenges._named(terms.schedule) and challenges._convened(status, 1):
-        sits = sits and challenges._votes[challenge][1][msg.sender] & layout.MARK != 0
+        sits = sits and challenges._votes[challenge][msg.sender][0] & layout.MARK != 0
     if not sits:
         refusals.refuse(method_id("NotOnCommittee()", output_type=bytes4))
-    if challenges._votes[challenge][number][msg.sender] != 0:
+    if challenges._votes[challenge][msg.sender][unsafe_sub(number, 1)] != 0:
         refusals.refuse(method_id("AlreadyVoted()", output_type=bytes4))
-    challenges._votes[challenge][number][msg.sender] = (
+    challenges._votes[challenge][msg.sender][unsafe_sub(number, 1)] = (
         challenges._mark(commitment) & layout.VOTE_HASH
     )
     log Voted(challenge=challenge, sender=msg.sender, commitment=commitment)
@@ -653,7 +684,7 @@ def open_vote(
         refusals.refuse(method_id("Malformed()", output_type=bytes4))
     status: uint256 = challenges.status[challenge]
     number: uint256 = challenges._round_due(terms.schedule, terms.bonds)
-    mark: uint256 = challenges._votes[challenge][number][msg.sender]
+    mark: uint256 = challenges._votes[challenge][msg.sender][unsafe_sub(number, 1)]
     expected: bytes32 = digests.vote(challenge, number, msg.sender, ballot, salt)
     # NOTE: the mark holds the agreement's keccak as well, so it need not be read where both fit.
     fits: bool = challenges._mark(expected) & layout.VOTE_HASH == mark
@@ -677,7 +708,7 @@ def open_vote(
     winner: address = convert(ballot.winner_total & layout.OWNER, address)
     bad: bool = (
         (outcome == challenges.TEST and (status >> layout.TEST) & 1 == 0)
-        or total > challenges._distributable(terms, status, outcome)
+        or total > challenges._distributable(terms.prize, terms.bonds, terms.entry, status, outcome)
         or (total == 0) != (ballot.payout_root == empty(bytes32))
     )
     if winner == empty(address):
@@ -690,7 +721,7 @@ def open_vote(
         )
     if bad:
         refusals.refuse(method_id("BadBallot()", output_type=bytes4))
-    challenges._votes[challenge][number][msg.sender] = challenges._ballot_mark(ballot)
+    challenges._votes[challenge][msg.sender][unsafe_sub(number, 1)] = challenges._ballot_mark(ballot)
     log VoteOpened(challenge=challenge, sender=msg.sender, ballot=ballot, salt=salt, cid=cid)
     money._take(0)
 
@@ -731,7 +762,7 @@ def _back(
     """
     bond: uint256 = terms.bonds & AMOUNT
     returned: uint256 = unsafe_add(terms.prize & AMOUNT, (terms.prize >> layout.FEE) & AMOUNT)
-    lost: uint256 = unsafe_add(burned, challenges._lost_deposits(terms, status))
+    lost: uint256 = unsafe_add(burned, challenges._lost_deposits(terms.bonds, status))
     if kind == NO_TRAIN or kind == NO_SEED:
         lost = unsafe_add(lost, bond)
     else:
@@ -829,7 +860,7 @@ def _decided(
     rest: uint256 = unsafe_sub(fees, unsafe_mul(share, voters))
     rest = unsafe_add(
         rest,
-        unsafe_sub(challenges._distributable(terms, status, outcome), total),
+        unsafe_sub(challenges._distributable(terms.prize, terms.bonds, terms.entry, status, outcome), total),
     )
     if outcome == challenges.TEST:
         rest = unsafe_add(rest, terms.bonds & AMOUNT)
@@ -854,7 +885,7 @@ def _no_quorum(challenge: bytes32, terms: layout.Agreement, status: uint256):
     submissions: uint256 = (status >> layout.SUBMISSIONS) & COUNT
     shared: uint256 = unsafe_add(
         unsafe_add(
-            (terms.prize >> layout.FEE) & AMOUNT, challenges._lost_deposits(terms, status)
+            (terms.prize >> layout.FEE) & AMOUNT, challenges._lost_deposits(terms.bonds, status)
         ),
         unsafe_add(
             unsafe_mul(submissions, (terms.entry >> layout.ENTRY_FEE) & AMOUNT),

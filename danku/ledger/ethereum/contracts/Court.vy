@@ -69,16 +69,11 @@ COUNT: constant(uint256) = layout.COUNT
 NUMBER: constant(uint256) = 2**17 - 1
 
 # Seed sources, in the order of danku.protocol.terms.SEED_SOURCES
-CONTRIBUTIONS: constant(uint256) = 0
 BEACON: constant(uint256) = 1
 
 # Settlements, in the order of danku.protocol.state.SettlementKind
 DECIDED: constant(uint256) = 0
-NOTHING_OPENED: constant(uint256) = 1
 NO_QUORUM: constant(uint256) = 2
-NO_TRAIN: constant(uint256) = 3
-NO_SEED: constant(uint256) = 4
-FEW_CONTRIBUTIONS: constant(uint256) = 5
 CANCELLED: constant(uint256) = 6
 
 WALK_STEPS: constant(uint256) = 512
@@ -251,43 +246,21 @@ def convene(
     second: layout.Committee,
 ):
     """
-    @notice Anyone: calls the committee of the round that is due, or goes on with drawing it.
-    @param seed_commitment The organizer's, of a named panel.
-    @param first Round one's committee as far as it was drawn; of a named panel its members as
-           owners, for round two.
-    @param second Round two's as far as it was drawn; of a named panel empty.
+    @notice Anyone: calls the committee of staked seats of the round that is due, or goes on with
+            drawing it.
+    @param seed_commitment Any: it is for named panels, which the arena itself convenes.
+    @param first Round one's committee as far as it was drawn.
+    @param second Round two's.
     """
     self._in_arena()
     status: uint256 = challenges._ongoing(challenge)
-    number: uint256 = challenges._round_due(terms.schedule, terms.bonds)
-    start: uint256 = 0
-    end: uint256 = 0
-    over: uint256 = 0
-    start, end, over = layout.round_ends(terms.schedule, terms.bonds, number)
-    named: bool = challenges._named(terms.schedule)
-    if not named:
-        # NOTE: a committee that is called at the last second would pay for its silence.
-        end = start + (end - start + 1) // 2
-    challenges._window(start, end)
-    if (status >> layout.OPENED) & COUNT == 0:
-        refusals.refuse(method_id("NoSubmissionOpened()", output_type=bytes4))
-    if challenges._convened(status, number):
-        refusals.refuse(method_id("AlreadyConvened()", output_type=bytes4))
-    if number == 2 and challenges._convened(status, 1):
-        challenges._committee_holds(challenge, terms.schedule, terms.panel, 1, seed_commitment, first)
-        if challenges._decision(terms.prize, challenges._marks(challenge, 1, first.owners)) != 0:
-            refusals.refuse(method_id("QuorumReached()", output_type=bytes4))
-    complete: bool = named
-    if not named:
-        self._walk_holds(challenge, 1, first)
-        self._walk_holds(challenge, 2, second)
-        walked: layout.Committee = self._walked(challenge, terms, number, first, second)
-        challenges._committees[challenge][number] = keccak256(abi_encode(walked))
-        complete = len(walked.seats) == challenges._seats(terms.prize)
-    if complete:
-        challenges.status[challenge] = status | (
-            1 << unsafe_add(layout.CONVENED, unsafe_sub(number, 1))
-        )
+    number: uint256 = challenges._convenable(challenge, terms, status, seed_commitment, first)
+    self._walk_holds(challenge, 1, first)
+    self._walk_holds(challenge, 2, second)
+    walked: layout.Committee = self._walked(challenge, terms, number, first, second)
+    challenges._committees[challenge][number] = keccak256(abi_encode(walked))
+    if len(walked.seats) == challenges._seats(terms.prize):
+        challenges._convene(challenge, status, number)
     log Convened(challenge=challenge, sender=msg.sender)
     money._take(0)
 
@@ -331,7 +304,7 @@ def cancel(challenge: bytes32, terms: layout.Agreement, contributors: DynArray[a
     challenges._organizer_only(terms.origin)
     challenges._window(0, layout.end(terms.schedule, terms.bonds, 4))
     committed: uint256 = (status >> layout.CONTRIBUTIONS) & 255
-    lost: uint256 = challenges._lost_deposits(terms, status)
+    lost: uint256 = challenges._lost_deposits(terms.bonds, status)
     deposit: uint256 = (terms.bonds >> layout.CONTRIBUTION_DEPOSIT) & AMOUNT
     seedless: bool = block.timestamp < layout.end(terms.schedule, terms.bonds, 2)
     if seedless:
@@ -375,6 +348,8 @@ def claim_deposit(challenge: bytes32, number: uint256, submitter: address, place
     @param place How many submissions the submitter made to this challenge before that one.
     """
     self._in_arena()
+    if place >= 1000:
+        refusals.refuse(method_id("Malformed()", output_type=bytes4))
     status: uint256 = challenges._final(challenge)
     if number >= (status >> layout.SUBMISSIONS) & COUNT:
         refusals.refuse(method_id("UnknownSubmission()", output_type=bytes4))

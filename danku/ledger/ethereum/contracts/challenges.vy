@@ -32,8 +32,10 @@ status: public(HashMap[bytes32, uint256])
 link: public(bytes32)
 
 _contributions: HashMap[bytes32, HashMap[address, uint256]]
-_submissions: HashMap[bytes32, HashMap[address, HashMap[uint256, uint256]]]
-_votes: HashMap[bytes32, HashMap[uint256, HashMap[address, uint256]]]
+# Of each submitter its submissions, in order
+_submissions: HashMap[bytes32, HashMap[address, uint256[1000]]]
+# Of each validator its votes in rounds one and two
+_votes: HashMap[bytes32, HashMap[address, uint256[2]]]
 _committees: HashMap[bytes32, HashMap[uint256, bytes32]]
 _seeds: HashMap[bytes32, bytes32]
 _mixes: HashMap[bytes32, bytes32]
@@ -207,27 +209,29 @@ def _convened(status: uint256, number: uint256) -> bool:
 
 @internal
 @pure
-def _lost_deposits(terms: layout.Agreement, status: uint256) -> uint256:
+def _lost_deposits(bonds: uint256, status: uint256) -> uint256:
     unopened: uint256 = unsafe_sub(
         (status >> layout.CONTRIBUTIONS) & 255, (status >> layout.CONTRIBUTIONS_OPENED) & 255
     )
-    return unsafe_mul(unopened, (terms.bonds >> layout.CONTRIBUTION_DEPOSIT) & AMOUNT)
+    return unsafe_mul(unopened, (bonds >> layout.CONTRIBUTION_DEPOSIT) & AMOUNT)
 
 
 @internal
 @pure
-def _distributable(terms: layout.Agreement, status: uint256, outcome: uint256) -> uint256:
+def _distributable(
+    prize: uint256, bonds: uint256, entry: uint256, status: uint256, outcome: uint256
+) -> uint256:
     """
     @return What the payout tree may pay.
     """
     amount: uint256 = unsafe_add(
-        unsafe_mul((status >> layout.SUBMISSIONS) & COUNT, terms.entry & AMOUNT),
-        self._lost_deposits(terms, status),
+        unsafe_mul((status >> layout.SUBMISSIONS) & COUNT, entry & AMOUNT),
+        self._lost_deposits(bonds, status),
     )
     if outcome != VOID:
-        amount = unsafe_add(amount, terms.prize & AMOUNT)
+        amount = unsafe_add(amount, prize & AMOUNT)
     if outcome != TEST:
-        amount = unsafe_add(amount, terms.bonds & AMOUNT)
+        amount = unsafe_add(amount, bonds & AMOUNT)
     return amount
 
 
@@ -253,7 +257,7 @@ def _marks(
     """
     marks: DynArray[uint256, 16] = []
     for owner: uint256 in owners:
-        marks.append(self._votes[challenge][number][convert(owner, address)])
+        marks.append(self._votes[challenge][convert(owner, address)][unsafe_sub(number, 1)])
     return marks
 
 
@@ -273,3 +277,44 @@ def _decision(prize: uint256, marks: DynArray[uint256, 16]) -> uint256:
         if self._quorum(prize, same):
             return mark
     return 0
+
+
+@internal
+@view
+def _convenable(
+    challenge: bytes32,
+    terms: layout.Agreement,
+    status: uint256,
+    seed_commitment: bytes32,
+    first: layout.Committee,
+) -> uint256:
+    """
+    @return The round whose committee may be called now.
+    """
+    number: uint256 = self._round_due(terms.schedule, terms.bonds)
+    start: uint256 = 0
+    end: uint256 = 0
+    over: uint256 = 0
+    start, end, over = layout.round_ends(terms.schedule, terms.bonds, number)
+    if not self._named(terms.schedule):
+        # NOTE: a committee that is called at the last second would pay for its silence.
+        end = start + (end - start + 1) // 2
+    self._window(start, end)
+    if (status >> layout.OPENED) & COUNT == 0:
+        refusals.refuse(method_id("NoSubmissionOpened()", output_type=bytes4))
+    if self._convened(status, number):
+        refusals.refuse(method_id("AlreadyConvened()", output_type=bytes4))
+    if number == 2 and self._convened(status, 1):
+        self._committee_holds(
+            challenge, terms.schedule, terms.panel, 1, seed_commitment, first
+        )
+        if self._decision(terms.prize, self._marks(challenge, 1, first.owners)) != 0:
+            refusals.refuse(method_id("QuorumReached()", output_type=bytes4))
+    return number
+
+
+@internal
+def _convene(challenge: bytes32, status: uint256, number: uint256):
+    self.status[challenge] = status | (
+        1 << unsafe_add(layout.CONVENED, unsafe_sub(number, 1))
+    )

@@ -6,7 +6,6 @@
 import layout
 
 CHALLENGE: constant(bytes32) = keccak256("danku/v1/challenge")
-TERMS: constant(bytes32) = keccak256("danku/v1/terms")
 SEED: constant(bytes32) = keccak256("danku/v1/seed")
 SEED_COMMITMENT: constant(bytes32) = keccak256("danku/v1/seed-commitment")
 SUBMISSION: constant(bytes32) = keccak256("danku/v1/submission")
@@ -117,12 +116,12 @@ def is_cid(cid: String[80]) -> bool:
         return False
     text: Bytes[80] = convert(cid, Bytes[80])
     # The last word overlaps the one before, so that no byte is left out and none made up.
-    holds: bool = self._plain(extract32(text, 0, output_type=uint256)) and self._plain(
-        extract32(text, unsafe_sub(size, 32), output_type=uint256)
-    )
+    first: uint256 = extract32(text, 0, output_type=uint256)
+    last: uint256 = extract32(text, unsafe_sub(size, 32), output_type=uint256)
+    plain: uint256 = self._plain(first) & self._plain(last)
     if size > 64:
-        holds = holds and self._plain(extract32(text, 32, output_type=uint256))
-    return holds
+        plain = plain & self._plain(extract32(text, 32, output_type=uint256))
+    return plain == HIGH
 
 
 EACH: constant(uint256) = max_value(uint256) // 255
@@ -131,12 +130,15 @@ HIGH: constant(uint256) = EACH * 128
 
 @internal
 @pure
-def _plain(word: uint256) -> bool:
+def _plain(word: uint256) -> uint256:
+    """
+    @return The top bit of every byte that is a letter or a digit, in a word of plain ASCII.
+    """
     # All 32 bytes at once: of a byte below 128, adding 128 - low sets the top bit from low on, and
     # adding 127 - high leaves it clear up to high.
     if word & HIGH != 0:
-        return False
+        return 0
     lower: uint256 = word | (EACH * 32)
     digits: uint256 = unsafe_add(word, EACH * 80) & ~unsafe_add(word, EACH * 70)
     letters: uint256 = unsafe_add(lower, EACH * 31) & ~unsafe_add(lower, EACH * 5)
-    return (digits | letters) & HIGH == HIGH
+    return (digits | letters) & HIGH
