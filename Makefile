@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak accuracy conformance emulate simulate clean
+.PHONY: help setup demo test lint bench soak accuracy conformance emulate simulate contracts gas clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -56,6 +56,12 @@ emulate: $(STAMP) ## compare results on emulated processors and with other versi
 
 simulate: $(STAMP) ## play thousands of challenges with staked validators; writes docs/simulation.md
 	$(BIN)/python tests/simulation/simulate.py
+
+contracts: $(STAMP) ## compile the Ethereum contracts into the artifacts that are shipped
+	$(BIN)/python -m tests.ethereum.compiling
+
+gas: $(STAMP) ## measure what the contracts cost; writes docs/gas.md
+	$(BIN)/python -m tests.ethereum.gas
 
 clean: ## remove .venv, caches and builds
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
