@@ -58,5 +58,5 @@ simulate: $(STAMP) ## play thousands of challenges with staked validators; write
 	$(BIN)/python tests/simulation/simulate.py
 
 clean: ## remove .venv, caches and builds
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find challenges danku tests -name __pycache__ -type d -prune -exec rm -rf {} +
