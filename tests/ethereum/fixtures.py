@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.ethereum.node import NoNode, Node, install, running_node
+from tests.ethereum.node import Node, NoNode, install, running_node
 
 
 @pytest.fixture(scope="session")

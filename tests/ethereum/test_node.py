@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.ethereum import node as node_module
-from tests.ethereum.node import CHAIN_ID, NoNode, Node, Refused, install
+from tests.ethereum.node import CHAIN_ID, Node, NoNode, Refused, install
 
 SOMEBODY = "0x00000000000000000000000000000000000a11ce"
 
