@@ -16,6 +16,9 @@ MAX_SEATS = 256
 MAX_SLOTS = 2**20
 """Seats that a registry holds at once."""
 Outcome = Literal["test", "train-fallback", "void"]
+MAX_NONCE = 2**48
+"""Nonces of an organizer's challenges stay below it."""
+ChallengeNonce = Annotated[int, msgspec.Meta(ge=0, lt=MAX_NONCE)]
 SubmissionNumber = Annotated[int, msgspec.Meta(ge=0, lt=MAX_ENTRIES)]
 
 
@@ -29,6 +32,8 @@ class Create(_Action, tag="create"):
     terms: Terms
     manifest: Cid
     seed_commitment: Digest
+    nonce: ChallengeNonce
+    """Chosen by the organizer, once each; the challenge's id follows from it (`challenge_id`)."""
 
 
 class Contribute(_Action, tag="contribute"):

@@ -9,7 +9,7 @@ from danku.protocol.types import ZERO_DIGEST, Address, Digest
 
 
 def challenge_id(chain_id: int, ledger: Address, organizer: Address, nonce: int) -> Digest:
-    """The id of an organizer's ``nonce``-th challenge on a ledger, known before `create`."""
+    """The id of the challenge that an organizer creates with a nonce, known before `create`."""
     types = ("uint256", "address", "address", "uint256")
     return to_hex(abi_digest("challenge", types, (chain_id, ledger, organizer, nonce)))
 

@@ -10,6 +10,7 @@ RULES = {
     "AlreadyClaimed": "each payout and each deposit is paid once",
     "AlreadyContributed": "a validator contributes once to a challenge's seed",
     "AlreadyConvened": "a round has one committee",
+    "AlreadyCreated": "an organizer uses each nonce for one challenge",
     "AlreadyDrawn": "the seed is drawn once",
     "AlreadyLeft": "a seat is ended once",
     "AlreadyOpened": "a commitment is opened once",

@@ -96,11 +96,20 @@ def check_panel(terms: Terms, organizer: Address, registry: Registry | None) -> 
     return Pool(registry.version, len(registry.seats), eligible)
 
 
+def next_nonce(state: State, organizer: Address) -> int:
+    """The nonce to create the next challenge with: the count of the organizer's, or the next one
+    that is not used."""
+    nonce = state.created.get(organizer, 0)
+    while challenge_id(state.chain_id, state.ledger, organizer, nonce) in state.challenges:
+        nonce += 1
+    return nonce
+
+
 def create(state: State, action: a.Create, context: Context) -> State:
     """Fix the terms and escrow pot, fee and bond.
 
     Raises:
-        Rejected: BadTerms, as `check_panel`, BeaconUnavailable or WrongValue.
+        Rejected: BadTerms, as `check_panel`, BeaconUnavailable, AlreadyCreated or WrongValue.
     """
     terms = action.terms
     check_terms(terms, context.sender)
@@ -111,10 +120,16 @@ def create(state: State, action: a.Create, context: Context) -> State:
         f"seed_source is {terms.seed_source}, and this ledger has no beacon",
         'set seed_source = "contributions"',
     )
+    identity = challenge_id(state.chain_id, state.ledger, context.sender, action.nonce)
+    require(
+        identity not in state.challenges,
+        "AlreadyCreated",
+        f"{context.sender} has created challenge {identity} with the nonce {action.nonce}",
+        "run the command again; it takes the next nonce",
+    )
     exact_value(context, escrow_of(terms), "create")
-    nonce = state.created.get(context.sender, 0)
     challenge = Challenge(
-        id=challenge_id(state.chain_id, state.ledger, context.sender, nonce),
+        id=identity,
         organizer=context.sender,
         terms=terms,
         terms_digest=terms_digest(terms),
@@ -124,7 +139,8 @@ def create(state: State, action: a.Create, context: Context) -> State:
         escrow=0,
         pool=pool,
     )
-    counted = replace(state, created={**state.created, context.sender: nonce + 1})
+    count = state.created.get(context.sender, 0) + 1
+    counted = replace(state, created={**state.created, context.sender: count})
     return money.deposit(counted, challenge, context.value)
 
 

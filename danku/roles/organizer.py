@@ -14,9 +14,10 @@ from filelock import FileLock
 from danku.crypto.commitments import random_secret
 from danku.crypto.hashing import keccak, to_hex
 from danku.crypto.merkle import DataTree
-from danku.errors import UsageError, VerificationFailed
+from danku.errors import UsageError
 from danku.protocol.actions import Cancel, Create, RevealTest, RevealTrain
 from danku.protocol.draw import challenge_id
+from danku.protocol.initialization import next_nonce
 from danku.protocol.manifest import DataDescription, Manifest, Record
 from danku.protocol.records import encode
 from danku.protocol.state import Challenge
@@ -52,10 +53,6 @@ DATA_RECORD = "data.json"
 
 class AlreadyRunning(UsageError):
     """The organizer has an unfinished challenge of this name."""
-
-
-class Overtaken(VerificationFailed):
-    """Another `create` of the same key came first, so that this one cannot be played."""
 
 
 class CommittedData(Record):
@@ -147,8 +144,7 @@ def create(
 
     Raises:
         AlreadyRunning: an unfinished challenge has the same name.
-        Rejected: by a rule of `create`; nothing was published.
-        Overtaken: see there.
+        Rejected: by a rule of `create`; no money has moved.
     """
     from danku.dataset.commit import commit_groups
 
@@ -158,10 +154,9 @@ def create(
         if not again:
             _refuse_rerun(workspace, key.address, draft.manifest.name)
         manifest = encode(draft.manifest)
-        empty = Create(draft.terms, cid_of(manifest), ZERO_DIGEST)
-        workspace.precheck(key, empty, value)
         state = workspace.state()
-        nonce = state.created.get(key.address, 0)
+        nonce = next_nonce(state, key.address)
+        workspace.precheck(key, Create(draft.terms, cid_of(manifest), ZERO_DIGEST, nonce), value)
         identity = challenge_id(state.chain_id, state.ledger, key.address, nonce)
         _discard_unsent(workspace, identity)
         folder = f"groups-{secrets.token_hex(8)}"
@@ -177,15 +172,8 @@ def create(
         terms = _with_root(draft.terms, root)
         seed_commitment = keep_secret(workspace, identity, key.address)
         workspace.store.put(manifest)
-        workspace.send(key, Create(terms, cid_of(manifest), seed_commitment), value)
-    created = workspace.state().challenges.get(identity)
-    if created is None or created.seed_commitment != seed_commitment:
-        raise Overtaken(
-            "another create of the same key was ordered first, so this challenge has another id",
-            why="its seed commitment names the id that the other one got",
-            fix="danku challenge cancel the newest one now, while it is free, and create it again",
-        )
-    return created
+        workspace.send(key, Create(terms, cid_of(manifest), seed_commitment, nonce), value)
+    return workspace.state().challenges[identity]
 
 
 def _with_root(terms: Terms, root: Digest) -> Terms:

@@ -154,7 +154,8 @@ def test_refusals_name_the_rule_of_the_protocol(game: PortGame) -> None:
     expected = [
         ("UnknownChallenge", actions.Draw(stray), "organizer", 0),
         ("WrongValue", game.contributing(address(VALIDATORS[0])), VALIDATORS[0], 6),
-        ("WrongValue", game.creating(), "organizer", 1602),
+        ("AlreadyCreated", game.creating(), "organizer", 1603),
+        ("WrongValue", game.creating(1), "organizer", 1602),
         ("NotOnPanel", game.contributing(address("alice")), "alice", 7),
         ("Early", game.opening_seed(address("organizer")), "organizer", 0),
         ("NotOrganizer", actions.Cancel(game.id), "alice", 0),

@@ -13,6 +13,7 @@ from danku.ledger.embedded.ledger import EmbeddedLedger
 from danku.ledger.port import Ledger, Receipt
 from danku.protocol.actions import Action
 from danku.protocol.draw import challenge_id
+from danku.protocol.initialization import next_nonce
 from danku.protocol.state import State
 from danku.protocol.terms import RegistryTerms, Terms
 from danku.protocol.types import BURN_ADDRESS, Amount
@@ -118,11 +119,9 @@ class PortGame(simulator.Game):
         self.before = self.total()
         self.terms = agreed or simulator.terms([key_of(name).address for name in VALIDATORS])
         self.organizer = key_of("organizer").address
+        self.nonce = next_nonce(self.ledger.state(), self.organizer)
         self.id = challenge_id(
-            self.ledger.chain_id,
-            self.ledger.address,
-            self.organizer,
-            self.ledger.state().created.get(self.organizer, 0),
+            self.ledger.chain_id, self.ledger.address, self.organizer, self.nonce
         )
         self.leaves = []
         self.receipts: list[Receipt] = []

@@ -141,6 +141,7 @@ class Moves:
     def __init__(self, agreed: Terms, organizer: str, nonce: int = 0) -> None:
         self.terms = agreed
         self.organizer = organizer
+        self.nonce = nonce
         self.id = challenge_id(CHAIN, LEDGER, organizer, nonce)
         self.leaves: list[tuple[int, str, int]] = []
 
@@ -148,9 +149,11 @@ class Moves:
     def panel(self) -> tuple[str, ...]:
         return self.terms.panel.members
 
-    def creating(self) -> actions.Create:
+    def creating(self, nonce: int | None = None) -> actions.Create:
         commitment = seed_commitment(from_hex(self.id), self.organizer, _secret(self.organizer))
-        return actions.Create(self.terms, cid("manifest"), to_hex(commitment))
+        return actions.Create(
+            self.terms, cid("manifest"), to_hex(commitment), self.nonce if nonce is None else nonce
+        )
 
     def contributing(self, who: str) -> actions.Contribute:
         commitment = seed_commitment(from_hex(self.id), who, _secret(who))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from danku.protocol import actions
 from danku.protocol.committee import convened, judges, round_due
+from danku.protocol.initialization import next_nonce
 from danku.protocol.registry import held_by, seats_of
 from danku.protocol.state import Registry, Seat
 from danku.protocol.terms import RegistryTerms, SeatsPanel, Terms
@@ -97,7 +98,7 @@ class StakedGame(Game):
 def second(game: StakedGame, agreed: Terms | None = None, organizer: str = ORGANIZER) -> StakedGame:
     """Another challenge on the same ledger, whose clock and state are then its own."""
     twin = StakedGame.__new__(StakedGame)
-    nonce = game.state.created.get(organizer, 0)
+    nonce = next_nonce(game.state, organizer)
     Moves.__init__(twin, agreed or game.terms, organizer, nonce)
     Ledger.__init__(twin)
     twin.state, twin.time = game.state, game.time

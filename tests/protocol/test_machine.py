@@ -266,12 +266,16 @@ class Competition(RuleBasedStateMachine):
             self.play(0, data.draw(st.lists(plans, min_size=stages, max_size=stages)))
 
     @rule(
-        organizer=st.sampled_from(ORGANIZERS), agreed=agreements(), off=st.sampled_from([0, 0, 1])
+        organizer=st.sampled_from(ORGANIZERS),
+        agreed=agreements(),
+        off=st.sampled_from([0, 0, 1]),
+        repeated=st.sampled_from([0] * 9 + [1]),
     )
-    def create(self, organizer: str, agreed: Terms, off: int) -> None:
+    def create(self, organizer: str, agreed: Terms, off: int, repeated: int = 0) -> None:
         if len(self.state.challenges) == 6:
             return
-        moves = Moves(agreed, organizer, self.state.created.get(organizer, 0))
+        created = self.state.created.get(organizer, 0)
+        moves = Moves(agreed, organizer, max(created - repeated, 0))
         action = moves.creating()
         if self.attempt(action, organizer, price(self.state, action) + off):
             self.moves[moves.id] = moves

@@ -222,7 +222,7 @@ def test_withdraw_in_order_and_once() -> None:
 
 def test_withdraw_takes_credits_of_all_challenges() -> None:
     game = Game()
-    game.send(game.creating(), ORGANIZER)
+    game.send(game.creating(1), ORGANIZER)
     first, second = game.state.challenges
     game.send(actions.Cancel(first), ORGANIZER)
     game.send(actions.Cancel(second), ORGANIZER)

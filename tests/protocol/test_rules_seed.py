@@ -9,7 +9,7 @@ import pytest
 from danku.errors import Rejected
 from danku.protocol import actions
 from danku.protocol.draw import challenge_id, seed_of
-from danku.protocol.initialization import check_terms
+from danku.protocol.initialization import check_terms, next_nonce
 from danku.protocol.rules import apply
 from danku.protocol.terms import terms_digest
 from danku.protocol.types import ZERO_ADDRESS
@@ -32,8 +32,8 @@ from tests.protocol.simulator import (
 LIMIT = 2**96
 
 
-def _create(**changes: Any) -> actions.Create:
-    return actions.Create(terms(**changes), cid("manifest"), digest("commitment"))
+def _create(nonce: int = 0, **changes: Any) -> actions.Create:
+    return actions.Create(terms(**changes), cid("manifest"), digest("commitment"), nonce)
 
 
 BAD_TERMS: dict[str, dict[str, Any]] = {
@@ -119,16 +119,27 @@ def test_create_refuses_a_beacon_where_there_is_none(source: str) -> None:
     assert ledger.refused(unplayable, ORGANIZER) == "BadTerms"
 
 
-def test_the_id_of_each_challenge_follows_from_its_organizers_count() -> None:
+def test_the_id_of_each_challenge_follows_from_its_organizer_and_nonce() -> None:
     ledger = Ledger()
-    for organizer in (ORGANIZER, ALICE, ORGANIZER):
-        ledger.send(_create(), organizer)
+    for organizer, nonce in ((ORGANIZER, 1), (ALICE, 2**48 - 1), (ORGANIZER, 0)):
+        ledger.send(_create(nonce), organizer)
     assert list(ledger.state.challenges) == [
-        challenge_id(CHAIN, LEDGER, ORGANIZER, 0),
-        challenge_id(CHAIN, LEDGER, ALICE, 0),
         challenge_id(CHAIN, LEDGER, ORGANIZER, 1),
+        challenge_id(CHAIN, LEDGER, ALICE, 2**48 - 1),
+        challenge_id(CHAIN, LEDGER, ORGANIZER, 0),
     ]
     assert all(challenge.created == START for challenge in ledger.state.challenges.values())
+
+
+def test_a_nonce_is_used_once() -> None:
+    ledger = Ledger()
+    for nonce in (0, 2):
+        ledger.send(_create(nonce), ORGANIZER)
+        assert ledger.refused(_create(nonce, pot=7), ORGANIZER) == "AlreadyCreated"
+        assert ledger.refused(_create(nonce, seed_source="both"), ORGANIZER) == "BeaconUnavailable"
+    assert (next_nonce(ledger.state, ORGANIZER), next_nonce(ledger.state, ALICE)) == (3, 0)
+    ledger.send(_create(next_nonce(ledger.state, ALICE)), ALICE)
+    assert ledger.refused(_create(), ALICE) == "AlreadyCreated"
 
 
 def test_contribute_in_order() -> None:

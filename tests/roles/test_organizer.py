@@ -18,7 +18,7 @@ from danku.protocol.actions import Create
 from danku.protocol.terms import escrow_of
 from danku.protocol.types import ZERO_DIGEST
 from danku.roles import organizer, seeds
-from danku.roles.organizer import AlreadyRunning, CommittedData, Overtaken
+from danku.roles.organizer import AlreadyRunning, CommittedData
 from danku.roles.vault import PrivateMissing
 from danku.roles.workspace import Workspace
 from danku.storage.cid import cid_of
@@ -146,23 +146,27 @@ def test_killed_after_it_is_sent_it_has_happened(
     arena.play(until="reveal_train", since="create")
 
 
-def test_overtaken_by_a_create_of_the_same_key(
+def test_a_create_of_the_same_key_that_came_first(
     arena: Arena, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other machine's create came in between, so that this one got another id."""
+    """Another machine's create took the nonce in between: nothing is escrowed, and a second try
+    takes the next one."""
     draft = arena.draft()
     put = type(arena.host.store).put
 
     def overtake(self: Any, data: bytes) -> str:
-        empty = Create(draft.terms, cid_of(b"manifest"), ZERO_DIGEST)
+        empty = Create(draft.terms, cid_of(b"manifest"), ZERO_DIGEST, 0)
         arena.host.send(HOST, empty, escrow_of(draft.terms))
         return put(self, data)
 
-    monkeypatch.setattr(type(arena.host.store), "put", overtake)
-    with pytest.raises(Overtaken) as raised:
-        organizer.create(arena.host, HOST, draft)
-    assert "cancel" in raised.value.fix
-    assert raised.value.exit_code == 7
+    with monkeypatch.context() as patched:
+        patched.setattr(type(arena.host.store), "put", overtake)
+        with pytest.raises(Rejected) as raised:
+            organizer.create(arena.host, HOST, draft)
+    assert raised.value.rule == "AlreadyCreated"
+    (other,) = arena.host.state().challenges
+    created = organizer.create(arena.host, HOST, draft)
+    assert list(arena.host.state().challenges) == [other, created.id]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Literal
 from danku.errors import Rejected
 from danku.protocol import actions
 from danku.protocol.committee import decision
+from danku.protocol.initialization import next_nonce
 from danku.protocol.money import distributable
 from danku.protocol.state import State
 from danku.protocol.terms import SeatsPanel
@@ -50,7 +51,7 @@ class Play(StakedGame):
     """One challenge on a given ledger; everybody behaves as told."""
 
     def __init__(self, state: State, organizer: str, behaviours: Mapping[str, Behaviour]) -> None:
-        Moves.__init__(self, TERMS, organizer)
+        Moves.__init__(self, TERMS, organizer, next_nonce(state, organizer))
         Ledger.__init__(self, staking=REGISTRY)
         self.state = state
         self.behaviours = behaviours

@@ -146,15 +146,15 @@ class EmbeddedLedger:
     def actions(self, challenge: Digest | None = None) -> Iterator[Entry]:
         """See `Ledger`."""
         replay = self._current()
-        identity, created = replay.identity, dict[Address, int]()
+        identity = replay.identity
         for raw in islice(Journal(self.path).read(), 1, replay.sequence + 1):
             line = read_line(raw)
             signed, action = line.action, line.action.action
             about = getattr(action, "challenge", None)
             if isinstance(action, Create):
-                nonce = created.get(signed.sender, 0)
-                created[signed.sender] = nonce + 1
-                about = challenge_id(identity.chain_id, identity.address, signed.sender, nonce)
+                about = challenge_id(
+                    identity.chain_id, identity.address, signed.sender, action.nonce
+                )
             if challenge is None or about == challenge:
                 yield Entry(
                     sequence=line.sequence,
