@@ -7,7 +7,7 @@ from typing import Any
 
 from danku.ledger.ethereum.errors import NodeContradicts, NodeRefused
 from danku.ledger.ethereum.transport import Transport
-from danku.ledger.ethereum.words import address, digest, field, malformed, octets, quantity
+from danku.ledger.ethereum.words import SMALL, address, digest, field, malformed, octets, quantity
 from danku.protocol.types import Address, Digest
 
 _NO_METHOD = (-32601, -32004)
@@ -47,7 +47,7 @@ class Chain:
 
     def chain_id(self) -> int:
         """What every signature names."""
-        return quantity(self.transport.call("eth_chainId"), "chain id")
+        return quantity(self.transport.call("eth_chainId"), "chain id", SMALL)
 
     def latest(self) -> Block:
         """The newest block."""
@@ -71,7 +71,7 @@ class Chain:
         """The time of the block after ``latest`` as the node would make it now, if it tells."""
         try:
             pending = self.transport.call("eth_getBlockByNumber", "pending", False)
-            return max(latest.time, quantity(field(pending, "timestamp"), "pending time"))
+            return max(latest.time, quantity(field(pending, "timestamp"), "pending time", SMALL))
         except NodeRefused:
             return latest.time
 
@@ -85,7 +85,7 @@ class Chain:
 
     def nonce(self, who: Address, tag: str) -> int:
         """How many transactions an address has sent, by the "latest" or the "pending" block."""
-        return quantity(self.transport.call("eth_getTransactionCount", who, tag), "nonce")
+        return quantity(self.transport.call("eth_getTransactionCount", who, tag), "nonce", SMALL)
 
     def call(self, to: Address, data: bytes, block: int | None = None) -> bytes:
         """What a call of a contract returns, at the end of a block, or of the newest one."""
@@ -108,7 +108,7 @@ class Chain:
         Raises:
             NodeRefused: it would revert; ``data`` is what it leaves.
         """
-        return quantity(self.transport.call("eth_estimateGas", message), "gas estimate")
+        return quantity(self.transport.call("eth_estimateGas", message), "gas estimate", SMALL)
 
     def tips(self, blocks: int) -> list[int]:
         """The median tip per gas of each of so many newest blocks, in wei."""
@@ -148,10 +148,10 @@ class Chain:
         created = field(found, "contractAddress")
         return Inclusion(
             transaction=transaction,
-            block=quantity(field(found, "blockNumber"), "receipt's block"),
+            block=quantity(field(found, "blockNumber"), "receipt's block", SMALL),
             block_hash=digest(field(found, "blockHash"), "receipt's block"),
             succeeded=quantity(field(found, "status"), "receipt's status") == 1,
-            gas_used=quantity(field(found, "gasUsed"), "receipt's gas"),
+            gas_used=quantity(field(found, "gasUsed"), "receipt's gas", SMALL),
             contract=None if created is None else address(created, "receipt's contract"),
         )
 
@@ -161,9 +161,9 @@ class Chain:
             return None
         base_fee = field(found, "baseFeePerGas")
         return Block(
-            number=quantity(field(found, "number"), "block's number"),
+            number=quantity(field(found, "number"), "block's number", SMALL),
             hash=digest(field(found, "hash"), "block's hash"),
             parent=digest(field(found, "parentHash"), "block's parent"),
-            time=quantity(field(found, "timestamp"), "block's time"),
+            time=quantity(field(found, "timestamp"), "block's time", SMALL),
             base_fee=0 if base_fee is None else quantity(base_fee, "block's base fee"),
         )

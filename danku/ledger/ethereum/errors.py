@@ -32,6 +32,14 @@ class NodeRefused(NetworkError):
         """What a reverted call left, as hex."""
 
 
+class AnswerTooLong(NetworkError):
+    """A node's answer has more bytes than are read."""
+
+
+class Reorganized(NetworkError):
+    """The chain was reorganized while it was read; reading it again may go well."""
+
+
 class NodeContradicts(VerificationFailed):
     """What a node says cannot be true: it contradicts itself, the rules, or what was added."""
 

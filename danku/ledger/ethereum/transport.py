@@ -13,7 +13,13 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from danku.ledger.ethereum.errors import BadNetwork, ExtraMissing, NetworkError, NodeRefused
+from danku.ledger.ethereum.errors import (
+    AnswerTooLong,
+    BadNetwork,
+    ExtraMissing,
+    NetworkError,
+    NodeRefused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,7 +175,9 @@ class Transport:
             for chunk in response.iter_content(_CHUNK):
                 read += chunk
                 if len(read) > ANSWER_BYTES:
-                    self._fail(f"answers with more than {ANSWER_BYTES} bytes", 1)
+                    raise AnswerTooLong(
+                        f"the node at {self.host} answers with more than {ANSWER_BYTES} bytes"
+                    )
                 if time.monotonic() > deadline:
                     raise _Busy("gave no whole answer in time")
             return response.status_code, bytes(read)
@@ -181,6 +189,8 @@ class Transport:
             answer = _Answer()
         if answer.error is not None and status not in _BUSY[:3]:
             return answer
+        if status == 413:
+            raise AnswerTooLong(f"the node at {self.host} finds its answer too long (HTTP 413)")
         if status in (401, 403):
             self._fail(f"wants other credentials (HTTP {status})", 1)
         if status in _BUSY:

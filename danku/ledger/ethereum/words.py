@@ -13,13 +13,20 @@ _DIGEST = re.compile(r"0x[0-9a-fA-F]{64}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
-def quantity(value: Any, what: str) -> int:
-    """A whole number, 0 <= number < 2**256.
+SMALL = 2**48
+"""Block numbers, times and places are less."""
+
+
+def quantity(value: Any, what: str, limit: int = 2**256) -> int:
+    """A whole number, 0 <= number < limit.
 
     Raises:
         NetworkError: it is none.
     """
-    return int(_matching(value, _QUANTITY, what), 16)
+    number = int(_matching(value, _QUANTITY, what), 16)
+    if number >= limit:
+        raise malformed(f"{what} is {limit} or more")
+    return number
 
 
 def octets(value: Any, what: str) -> bytes:
