@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from danku.crypto.signatures import PrivateKey
+from danku.ledger.embedded.envelope import AdvanceTime
 from danku.roles.setup import make_workspace
 from danku.roles.workspace import Workspace
 
@@ -43,15 +45,34 @@ class Actor:
         return self.workspace.ledger.balance(self.address)
 
 
-def assemble(root: Path) -> dict[str, Actor]:
-    """The cast, with a fresh sandbox ledger in the organizer's workspace."""
-    cast: dict[str, Actor] = {}
-    public: Path | None = None
-    for name in ROLES:
-        if public is None:
-            workspace = make_workspace(root / name, sandbox=True, play_money=2_000_000)
-            public = workspace.public
-        else:
-            workspace = make_workspace(root / name, join=public)
-        cast[name] = Actor(name, PrivateKey.generate(), workspace)
-    return cast
+class Venue(Protocol):
+    """The ledger that the demo is played on."""
+
+    def assemble(self, root: Path) -> dict[str, Actor]:
+        """The cast, each with a workspace under ``root`` and money to play with."""
+        ...
+
+    def pass_time(self, host: Actor, seconds: int) -> None:
+        """Have the ledger's time be so much later."""
+        ...
+
+
+class Sandbox:
+    """A fresh sandbox ledger in the organizer's workspace."""
+
+    def assemble(self, root: Path) -> dict[str, Actor]:
+        """See `Venue`."""
+        cast: dict[str, Actor] = {}
+        public: Path | None = None
+        for name in ROLES:
+            if public is None:
+                workspace = make_workspace(root / name, sandbox=True, play_money=2_000_000)
+                public = workspace.public
+            else:
+                workspace = make_workspace(root / name, join=public)
+            cast[name] = Actor(name, PrivateKey.generate(), workspace)
+        return cast
+
+    def pass_time(self, host: Actor, seconds: int) -> None:
+        """See `Venue`."""
+        host.workspace.embedded.submit(host.key, AdvanceTime(seconds))

@@ -59,10 +59,6 @@ class UnknownNetwork(UsageError):
     """The workspace knows no network of this name."""
 
 
-class NotOnEthereum(UsageError):
-    """Only the embedded ledger can do this."""
-
-
 class FeesTooHigh(NotYet):
     """The chain asks for more than the network's caps allow."""
 
