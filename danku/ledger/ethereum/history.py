@@ -15,8 +15,9 @@ import msgspec
 from danku.crypto.hashing import abi_digest, from_hex, keccak, to_hex
 from danku.errors import Rejected
 from danku.ledger.ethereum.errors import NodeContradicts
+from danku.ledger.ethereum.witness import Origin
 from danku.ledger.port import Entry
-from danku.protocol.actions import Action, Create
+from danku.protocol.actions import Action, Create, Draw
 from danku.protocol.draw import challenge_id
 from danku.protocol.manifest import Record
 from danku.protocol.rules import apply
@@ -42,6 +43,8 @@ class Told(Record):
     value: Amount
     beacon: Digest | None
     """The public randomness that the contract saw."""
+    beacon_block: _Count
+    """Whose hash will be the beacon of what `create` made; else 0."""
     log: Digest
     """keccak of the log's topics and data."""
 
@@ -68,6 +71,8 @@ class History:
         self.heads = [to_hex(genesis)]
         """What the history hashes to: empty, and after each action."""
         self.nonces = Counter[Address]()
+        self.origins: dict[Digest, Origin] = {}
+        """Of each challenge."""
         for each in told:
             self.add(each)
 
@@ -102,6 +107,10 @@ class History:
         self.heads.append(to_hex(keccak(*map(from_hex, parts), told.index.to_bytes(8, "big"))))
         self.nonces[told.sender] += 1
         self.told.append(told)
+        if isinstance(told.action, Create):
+            identity = self._created(told.sender, told.action)
+            pool = self.state.challenges[identity].pool
+            self.origins[identity] = Origin(pool, told.beacon_block)
 
     def until(self, block: int) -> History:
         """A history of its own of all actions up to a block."""
@@ -112,8 +121,31 @@ class History:
         """A history of its own that goes on from here."""
         twin = History(self.state.chain_id, self.state.ledger, self._registry)
         twin.told, twin.state, twin.heads = [*self.told], self.state, [*self.heads]
-        twin.nonces = self.nonces.copy()
+        twin.nonces, twin.origins = self.nonces.copy(), {**self.origins}
         return twin
+
+    def later(self, head: Digest) -> int:
+        """How many actions came after a head that was noted.
+
+        Raises:
+            NodeContradicts: it is none of this history's heads.
+        """
+        if head not in self.heads:
+            raise NodeContradicts(
+                f"none of the {len(self.told)} actions that the node tells leads to {head}",
+                why="the chain was reorganized deeper than confirmations allow for, the node lies, "
+                "or the head is of another network",
+                fix="ask another node, and others for the head that they noted",
+            )
+        return len(self.told) - self.heads.index(head)
+
+    def beacons(self) -> dict[Digest, Digest]:
+        """The public randomness that the draws of challenges saw."""
+        return {
+            told.action.challenge: told.beacon
+            for told in self.told
+            if isinstance(told.action, Draw) and told.beacon is not None
+        }
 
     def entry(self, sequence: int) -> Entry:
         """An action as every ledger tells it; the first one has the sequence 1."""
@@ -125,11 +157,14 @@ class History:
             sender=told.sender,
             action=told.action,
             value=int(told.value),
+            beacon=told.beacon,
         )
 
     def about(self, told: Told) -> Digest | None:
         """The challenge that an action is about."""
         if isinstance(told.action, Create):
-            state = self.state
-            return challenge_id(state.chain_id, state.ledger, told.sender, told.action.nonce)
+            return self._created(told.sender, told.action)
         return getattr(told.action, "challenge", None)
+
+    def _created(self, sender: Address, action: Create) -> Digest:
+        return challenge_id(self.state.chain_id, self.state.ledger, sender, action.nonce)

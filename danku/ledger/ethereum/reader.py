@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 from danku.crypto.hashing import from_hex, keccak, to_hex
 from danku.ledger.ethereum.cache import Cache
 from danku.ledger.ethereum.chain import Block, Chain
+from danku.ledger.ethereum.decoding import read
 from danku.ledger.ethereum.errors import NodeContradicts, Reorganized
 from danku.ledger.ethereum.history import History, Told
 from danku.ledger.ethereum.logs import Log, Ranges
 from danku.ledger.ethereum.network import Anchor, Network
-from danku.protocol.actions import Action
+from danku.ledger.ethereum.outcomes import check_outcome
+from danku.ledger.ethereum.prices import price
 from danku.protocol.terms import RegistryTerms
-from danku.protocol.types import Address, Amount, Digest
+from danku.protocol.types import Amount, Digest
 
 ANCHORS = 256
 """Blocks that are remembered by hash."""
@@ -31,18 +32,6 @@ _ATTEMPTS = 5
 
 Progress = Callable[[int, int], None]
 """Told the blocks that are read, and all there are to read."""
-
-
-class Decoder(Protocol):
-    """Reads a contract's logs."""
-
-    def action(self, log: Log) -> tuple[Address, Action, int, Digest | None] | None:
-        """Sender, action, value and beacon; None for a log that tells of no action.
-
-        Raises:
-            NodeContradicts: the contract cannot have logged it.
-        """
-        ...
 
 
 def quiet(_done: int, _total: int) -> None:
@@ -57,13 +46,12 @@ class Reader:
         chain: Chain,
         network: Network,
         registry: RegistryTerms | None,
-        decoder: Decoder,
         *,
         cache: Cache | None = None,
         progress: Progress = quiet,
     ) -> None:
         """``registry`` is what the contract fixes about seats; None where it has none."""
-        self._chain, self._network, self._decoder = chain, network, decoder
+        self._chain, self._network = chain, network
         self._registry, self._cache, self._progress = registry, cache, progress
         self._ranges = Ranges(chain, network.contract)
         self._anchors: list[Anchor] = []
@@ -163,27 +151,25 @@ class Reader:
                 block = self._block(log.block)
             if block.hash != log.block_hash:
                 raise Reorganized(f"block {log.block} is not the one that its logs name")
-            told = self._told(log, block)
-            if told is not None:
-                history.add(told)
+            self._apply(history, log, block)
 
-    def _told(self, log: Log, block: Block) -> Told | None:
-        read = self._decoder.action(log)
-        if read is None:
-            return None
-        sender, action, value, beacon = read
-        return Told(
+    def _apply(self, history: History, log: Log, block: Block) -> None:
+        found, before = read(log), history.state
+        told = Told(
             block=block.number,
             block_hash=block.hash,
             time=block.time,
             index=log.index,
             transaction=log.transaction,
-            sender=sender,
-            action=action,
-            value=Amount(value),
-            beacon=beacon,
+            sender=found.sender,
+            action=found.action,
+            value=Amount(price(before, found.action)),
+            beacon=found.beacon,
+            beacon_block=found.beacon_block,
             log=to_hex(keccak(*map(from_hex, log.topics), log.data)),
         )
+        history.add(told)
+        check_outcome(found, told, before, history)
 
     def _block(self, number: int) -> Block:
         found = self._chain.block(number)
