@@ -14,7 +14,7 @@ from vyper.compiler import compile_from_file_input
 from vyper.compiler.input_bundle import FilesystemInputBundle
 
 import danku.ledger.ethereum
-from danku.ledger.ethereum.errors import CONTRACT_RULES
+from danku.ledger.ethereum.refusals import CONTRACT_RULES
 from danku.protocol.errors import RULES
 
 ETHEREUM = Path(danku.ledger.ethereum.__file__).parent
