@@ -86,9 +86,11 @@ def artifact(name: str) -> Artifact:
 
 
 @cache
-def functions() -> dict[str, Signature]:
+def interface() -> list[dict[str, Any]]:
     """Everything that the arena's address answers to: its own functions and the court's."""
-    return {**artifact(COURT).functions, **artifact(ARENA).functions}
+    own = artifact(ARENA)
+    others = [each for each in artifact(COURT).abi if each["type"] == "function"]
+    return [*own.abi, *(each for each in others if each["name"] not in own.functions)]
 
 
 @cache

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from danku import __version__
-from danku.ledger.ethereum.history import Told
+from danku.ledger.ethereum.history import Accepted
 from danku.ledger.ethereum.network import Anchor
 from danku.protocol.records import decode_scalar
 from danku.protocol.types import Address
@@ -33,7 +33,7 @@ class Kept(msgspec.Struct):
     contract: Address
     anchors: list[Anchor]
     """Blocks up to which everything was read, the newest last."""
-    told: list[Told]
+    told: list[Accepted]
 
 
 class Cache:
@@ -52,7 +52,7 @@ class Cache:
         return kept if known and kept.anchors else None
 
     def save(
-        self, chain_id: int, contract: Address, anchors: list[Anchor], told: list[Told]
+        self, chain_id: int, contract: Address, anchors: list[Anchor], told: list[Accepted]
     ) -> None:
         """Keep it; a failure is no matter."""
         kept = Kept(__version__, chain_id, contract, anchors, told)

@@ -15,7 +15,6 @@ import msgspec
 from danku.crypto.hashing import abi_digest, from_hex, keccak, to_hex
 from danku.errors import Rejected
 from danku.ledger.ethereum.errors import NodeContradicts
-from danku.ledger.ethereum.witness import Origin
 from danku.ledger.port import Entry
 from danku.protocol.actions import Action, Create, Draw
 from danku.protocol.draw import challenge_id
@@ -28,7 +27,7 @@ from danku.protocol.types import Address, Amount, Digest
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
 
 
-class Told(Record):
+class Accepted(Record):
     """An action that the contract accepted, and the log that tells of it."""
 
     block: _Count
@@ -57,7 +56,7 @@ class History:
         chain_id: int,
         contract: Address,
         registry: RegistryTerms | None,
-        told: Iterable[Told] = (),
+        told: Iterable[Accepted] = (),
     ) -> None:
         """Begin with nothing, or with actions that were told before.
 
@@ -65,14 +64,14 @@ class History:
             NodeContradicts: the rules refuse one of them.
         """
         self._registry = registry
-        self.told: list[Told] = []
+        self.told: list[Accepted] = []
         self.state = State(chain_id, contract, Registry(registry) if registry else None)
         genesis = abi_digest("ethereum-history", ("uint256", "address"), (chain_id, contract))
         self.heads = [to_hex(genesis)]
         """What the history hashes to: empty, and after each action."""
         self.nonces = Counter[Address]()
-        self.origins: dict[Digest, Origin] = {}
-        """Of each challenge."""
+        self.beacon_blocks: dict[Digest, int] = {}
+        """Of each challenge, the block whose hash is its beacon; 0 where it needs none."""
         for each in told:
             self.add(each)
 
@@ -86,7 +85,7 @@ class History:
         """Of the newest action; 0 where there is none."""
         return self.told[-1].time if self.told else 0
 
-    def add(self, told: Told) -> None:
+    def add(self, told: Accepted) -> None:
         """Apply one more action.
 
         Raises:
@@ -109,8 +108,7 @@ class History:
         self.told.append(told)
         if isinstance(told.action, Create):
             identity = self._created(told.sender, told.action)
-            pool = self.state.challenges[identity].pool
-            self.origins[identity] = Origin(pool, told.beacon_block)
+            self.beacon_blocks[identity] = told.beacon_block
 
     def until(self, block: int) -> History:
         """A history of its own of all actions up to a block."""
@@ -121,7 +119,7 @@ class History:
         """A history of its own that goes on from here."""
         twin = History(self.state.chain_id, self.state.ledger, self._registry)
         twin.told, twin.state, twin.heads = [*self.told], self.state, [*self.heads]
-        twin.nonces, twin.origins = self.nonces.copy(), {**self.origins}
+        twin.nonces, twin.beacon_blocks = self.nonces.copy(), {**self.beacon_blocks}
         return twin
 
     def later(self, head: Digest) -> int:
@@ -160,7 +158,7 @@ class History:
             beacon=told.beacon,
         )
 
-    def about(self, told: Told) -> Digest | None:
+    def about(self, told: Accepted) -> Digest | None:
         """The challenge that an action is about."""
         if isinstance(told.action, Create):
             return self._created(told.sender, told.action)

@@ -7,7 +7,8 @@ from typing import Annotated
 import msgspec
 
 from danku.protocol.manifest import Record
-from danku.protocol.types import Address, Digest
+from danku.protocol.terms import RegistryTerms
+from danku.protocol.types import ZERO_ADDRESS, Address, Amount, Digest
 
 GWEI = 10**9
 
@@ -19,7 +20,15 @@ class Network(Record):
 
     chain_id: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
     contract: Address
-    first_block: Annotated[int, msgspec.Meta(ge=0, lt=2**48)]
+    currency: Address = ZERO_ADDRESS
+    """The ERC-20 token of all money; the zero address is the chain's own coin."""
+    stake: Annotated[str, msgspec.Meta(pattern=r"\A(0|[1-9][0-9]{0,28})\Z")] = "0"
+    """One seat's deposit; 0 where the contract has no registry."""
+    unbonding: Annotated[int, msgspec.Meta(ge=0, lt=2**36)] = 0
+    """Seconds between leaving and taking a stake out."""
+    beacon_blocks: Annotated[int, msgspec.Meta(ge=1, lt=2**48)] = 8_191
+    """How many blocks back the contract can have a block's hash."""
+    first_block: Annotated[int, msgspec.Meta(ge=0, lt=2**48)] = 0
     """The one that the contract was made in, or any before it."""
     confirmations: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 2
     """Blocks that an action must be in or under before it counts, its own included."""
@@ -40,9 +49,10 @@ class Network(Record):
         """In wei."""
         return self.max_tip_gwei * GWEI
 
-    def identity(self) -> tuple[int, Address]:
-        """What the network's private files are bound to."""
-        return self.chain_id, self.contract
+    @property
+    def registry(self) -> RegistryTerms | None:
+        """What the contract fixes about staked validators; None where it has none."""
+        return RegistryTerms(Amount(int(self.stake)), self.unbonding) if int(self.stake) else None
 
 
 class Anchor(Record):

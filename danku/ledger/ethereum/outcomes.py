@@ -6,13 +6,13 @@ from typing import Any
 
 from danku.ledger.ethereum.decoding import KINDS, Read
 from danku.ledger.ethereum.errors import NodeContradicts
-from danku.ledger.ethereum.history import History, Told
+from danku.ledger.ethereum.history import Accepted, History
 from danku.protocol.actions import Submit
 from danku.protocol.state import State
 from danku.protocol.types import ZERO_DIGEST
 
 
-def check_outcome(found: Read, told: Told, before: State, after: History) -> None:
+def check_outcome(found: Read, told: Accepted, before: State, after: History) -> None:
     """Compare, right after an action was applied.
 
     Raises:
@@ -28,7 +28,7 @@ def check_outcome(found: Read, told: Told, before: State, after: History) -> Non
             )
 
 
-def _expected(told: Told, before: State, after: History) -> dict[str, Any]:
+def _expected(told: Accepted, before: State, after: History) -> dict[str, Any]:
     identity = after.about(told)
     expected: dict[str, Any] = {"id": identity}
     expected["withdrawn"] = before.credits.get(told.sender, 0)

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator
 
 from danku.crypto.hashing import from_hex, keccak, to_hex
 from danku.ledger.ethereum.cache import Cache
+from danku.ledger.ethereum.calls import value_of
 from danku.ledger.ethereum.chain import Block, Chain
 from danku.ledger.ethereum.decoding import read
 from danku.ledger.ethereum.errors import NodeContradicts, Reorganized
-from danku.ledger.ethereum.history import History, Told
+from danku.ledger.ethereum.history import Accepted, History
 from danku.ledger.ethereum.logs import Log, Ranges
 from danku.ledger.ethereum.network import Anchor, Network
 from danku.ledger.ethereum.outcomes import check_outcome
-from danku.ledger.ethereum.prices import price
-from danku.protocol.terms import RegistryTerms
+from danku.protocol.state import State
 from danku.protocol.types import Amount, Digest
 
 ANCHORS = 256
@@ -31,7 +31,7 @@ SAVED_RANGES = 10
 _ATTEMPTS = 5
 
 Progress = Callable[[int, int], None]
-"""Told the blocks that are read, and all there are to read."""
+"""Accepted the blocks that are read, and all there are to read."""
 
 
 def quiet(_done: int, _total: int) -> None:
@@ -45,14 +45,14 @@ class Reader:
         self,
         chain: Chain,
         network: Network,
-        registry: RegistryTerms | None,
         *,
         cache: Cache | None = None,
         progress: Progress = quiet,
+        observe: Callable[[State], None] = lambda state: None,
     ) -> None:
-        """``registry`` is what the contract fixes about seats; None where it has none."""
+        """``observe`` is told of the state after each action that is read."""
         self._chain, self._network = chain, network
-        self._registry, self._cache, self._progress = registry, cache, progress
+        self._cache, self._progress, self._observe = cache, progress, observe
         self._ranges = Ranges(chain, network.contract)
         self._anchors: list[Anchor] = []
         self._history = self._empty()
@@ -80,7 +80,8 @@ class Reader:
         return self._retried(read)
 
     def _empty(self) -> History:
-        return History(self._network.chain_id, self._network.contract, self._registry)
+        network = self._network
+        return History(network.chain_id, network.contract, network.registry)
 
     @property
     def _tip(self) -> int:
@@ -155,21 +156,23 @@ class Reader:
 
     def _apply(self, history: History, log: Log, block: Block) -> None:
         found, before = read(log), history.state
-        told = Told(
+        action = found.action
+        told = Accepted(
             block=block.number,
             block_hash=block.hash,
             time=block.time,
             index=log.index,
             transaction=log.transaction,
-            sender=found.sender,
-            action=found.action,
-            value=Amount(price(before, found.action)),
-            beacon=found.beacon,
-            beacon_block=found.beacon_block,
+            sender=found.told.sender,
+            action=action,
+            value=Amount(value_of(action, before)),
+            beacon=found.told.beacon,
+            beacon_block=found.told.beacon_block,
             log=to_hex(keccak(*map(from_hex, log.topics), log.data)),
         )
         history.add(told)
         check_outcome(found, told, before, history)
+        self._observe(history.state)
 
     def _block(self, number: int) -> Block:
         found = self._chain.block(number)
@@ -190,7 +193,7 @@ class Reader:
         if kept is None:
             return
         try:
-            self._history = History(network.chain_id, network.contract, self._registry, kept.told)
+            self._history = History(network.chain_id, network.contract, network.registry, kept.told)
         except NodeContradicts:
             self._history = self._empty()
             return

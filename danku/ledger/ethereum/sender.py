@@ -79,11 +79,11 @@ class Message:
     data: bytes
     value: int = 0
 
-    def purpose(self, sender: Address) -> Digest:
-        """What tells this transaction from others."""
-        target = bytes.fromhex(self.to[2:]) if self.to else b""
-        parts = (sender.encode(), target, self.value.to_bytes(32, "big"), self.data)
-        return to_hex(keccak(*(len(part).to_bytes(8, "big") + part for part in parts)))
+
+def purpose_of(sender: Address, *parts: bytes) -> Digest:
+    """What tells a transaction from others of its sender, whatever data it is made of."""
+    both = (sender.encode(), *parts)
+    return to_hex(keccak(*(len(part).to_bytes(8, "big") + part for part in both)))
 
 
 class Failed(Exception):
@@ -111,12 +111,11 @@ class Sender:
         self._chain, self._network, self._folder = chain, network, folder
         self._approve, self._sleep, self._clock = approve, sleep, clock
 
-    def send(
-        self, key: PrivateKey, message: Message, check: Callable[[], None] = lambda: None
-    ) -> Inclusion:
-        """Have a message in a block, deep enough; ``check`` is called before a new one is priced.
+    def send(self, key: PrivateKey, purpose: Digest, build: Callable[[], Message]) -> Inclusion:
+        """Have a message in a block, deep enough.
 
-        A message that an earlier command left is not sent again, whoever ended that command.
+        ``build`` checks and makes a new one. It is not called where an earlier command, whatever
+        ended it, left a transaction of the same purpose: that one is seen through.
 
         Raises:
             Failed: it is in a block, and was refused there.
@@ -130,11 +129,12 @@ class Sender:
         with outbox.held():
             left = outbox.load()
             if left is not None:
+                self._send_again(left)
                 inclusion = self._see_through(key, outbox, left)
-                if inclusion is not None and left.purpose == message.purpose(key.address):
+                if inclusion is not None and left.purpose == purpose:
                     return inclusion
-            check()
-            waiting = self._sign(key, message)
+            message = build()
+            waiting = self._sign(key, purpose, message)
             outbox.keep(waiting)
             self._broadcast_new(outbox, waiting)
             inclusion = self._see_through(key, outbox, waiting)
@@ -146,7 +146,7 @@ class Sender:
                 )
             return inclusion
 
-    def _sign(self, key: PrivateKey, message: Message) -> Waiting:
+    def _sign(self, key: PrivateKey, purpose: Digest, message: Message) -> Waiting:
         sender, chain = key.address, self._chain
         call = _call(sender, message)
         gas = chain.estimate(call)
@@ -166,7 +166,7 @@ class Sender:
             gas=limit,
         )
         version = signed(key, unsigned, fees)
-        return Waiting(sender, message.purpose(sender), message.what, unsigned, (version,))
+        return Waiting(sender, purpose, message.what, unsigned, (version,))
 
     def _check_funds(self, sender: Address, message: Message, cost: int) -> None:
         has, needed = self._chain.balance(sender), message.value + cost
@@ -198,7 +198,6 @@ class Sender:
         """
         began, pause = self._clock(), FIRST_PAUSE
         seen = since = self._chain.latest().number
-        self._send_again(waiting)
         while True:
             latest = self._chain.latest()
             inclusion = self._included(waiting)
