@@ -7,7 +7,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,7 @@ from danku.errors import UsageError
 if TYPE_CHECKING:
     from danku.cli.terminal import Terminal
     from danku.crypto.signatures import PrivateKey
+    from danku.ledger.ethereum.sender import Quote
     from danku.protocol.state import Challenge
     from danku.roles.progress import Progress
     from danku.roles.workspace import Workspace
@@ -55,6 +56,8 @@ class Session:
         self.yes = yes
         self.key_name = as_
         self._root = workspace
+        self._bars = ExitStack()
+        self._report: Progress | None = None
 
     @cached_property
     def out(self) -> Terminal:
@@ -76,7 +79,9 @@ class Session:
         from danku.roles.workspace import Workspace, find_workspace
 
         root = self._root.resolve() if self._root else find_workspace(Path.cwd())
-        return Workspace(root)
+        found = Workspace(root)
+        found.approve, found.reading = self.approve, self._reading
+        return found
 
     @cached_property
     def key(self) -> PrivateKey:
@@ -128,6 +133,26 @@ class Session:
             )
         if not typer.confirm(printable(question), err=True):
             raise Declined("declined; nothing was done", fix="run it again, or add --yes")
+
+    def approve(self, quote: Quote) -> None:
+        """Show what a transaction costs, and go on only if the user agrees.
+
+        Raises:
+            Declined: as `confirm`.
+        """
+        from danku.cli.render import cost
+
+        self.say(cost(quote))
+        self.confirm(f"send the {quote.what}?")
+
+    def _reading(self, what: str, done: int, total: int) -> None:
+        """Show how far reading a ledger has come; the bar goes when it is done."""
+        report = self._bars.enter_context(self.progress()) if self._report is None else self._report
+        self._report = report
+        report(what, done, total)
+        if done >= total:
+            self._bars.close()
+            self._report = None
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:

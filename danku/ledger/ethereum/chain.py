@@ -79,9 +79,10 @@ class Chain:
         """What an address has, in wei."""
         return quantity(self.transport.call("eth_getBalance", who, "latest"), "balance")
 
-    def code(self, where: Address) -> bytes:
-        """The code of a contract; none where there is no contract."""
-        return octets(self.transport.call("eth_getCode", where, "latest"), "code")
+    def code(self, where: Address, block: int | None = None) -> bytes:
+        """The code of a contract, by the newest block or an older one; none where there is none."""
+        tag = "latest" if block is None else hex(block)
+        return octets(self.transport.call("eth_getCode", where, tag), "code")
 
     def nonce(self, who: Address, tag: str) -> int:
         """How many transactions an address has sent, by the "latest" or the "pending" block."""

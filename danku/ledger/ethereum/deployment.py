@@ -101,6 +101,21 @@ def inspect(chain: Chain, network: Network) -> Network:
     )
 
 
+def first_block_of(chain: Chain, network: Network) -> int:
+    """The block that made a contract, by halving; 0 where the node has no old states to tell."""
+    low, high = 0, chain.latest().number
+    try:
+        while low < high:
+            middle = (low + high) // 2
+            if chain.code(network.contract, middle):
+                high = middle
+            else:
+                low = middle + 1
+    except NetworkError:
+        return 0
+    return low
+
+
 def _check_code(chain: Chain, where: Address, name: str) -> None:
     code, runtime = chain.code(where), artifact(name).runtime
     if not code:

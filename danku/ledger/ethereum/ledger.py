@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,6 +20,7 @@ from danku.ledger.ethereum.cache import Cache
 from danku.ledger.ethereum.calls import call_of
 from danku.ledger.ethereum.chain import Chain, Inclusion
 from danku.ledger.ethereum.currency import Currency
+from danku.ledger.ethereum.deployment import inspect
 from danku.ledger.ethereum.encoding import encode_call
 from danku.ledger.ethereum.errors import NodeContradicts, NodeRefused, Reverted
 from danku.ledger.ethereum.history import History
@@ -34,6 +36,7 @@ from danku.protocol.errors import RULES
 from danku.protocol.rules import apply
 from danku.protocol.state import Context, State
 from danku.protocol.types import AMOUNT_LIMIT, Address, Digest
+from danku.storage.files import NewFile, make_folder
 
 _LOOKS = 5
 """For the log of a transaction that a node says is in a block."""
@@ -56,7 +59,7 @@ class EthereumLedger:
         """Open a network; ``folder`` is private, and of this network alone.
 
         Raises:
-            NodeContradicts: the node is of another chain.
+            NodeContradicts: the node is of another chain, or the contract is not danku's.
             NetworkError: it gives no usable answer.
         """
         self._network, self._folder = network, folder
@@ -69,6 +72,7 @@ class EthereumLedger:
                 why="the network was added for another chain",
                 fix="give it a node of its chain: danku network add NAME --rpc URL",
             )
+        self._check_contract()
         self._currency = Currency(self._chain, network)
         self._sender = Sender(
             self._chain, network, folder, approve=approve, sleep=sleep, clock=clock
@@ -153,6 +157,24 @@ class EthereumLedger:
             NodeContradicts: what the node tells cannot be true.
         """
         return Reader(self._chain, self._network, progress=progress, observe=observe).confirmed()
+
+    def _check_contract(self) -> None:
+        """See once in this folder that the contract is danku's, whoever wrote danku.toml."""
+        seen, whole = self._folder / "seen", records.encode(self._network)
+        with suppress(OSError):
+            if seen.read_bytes() == whole:
+                return
+        if inspect(self._chain, self._network) != self._network:
+            raise NodeContradicts(
+                f"the contract {self.address} fixed other things than danku.toml says",
+                why="currency, stake, unbonding or beacon_blocks were changed in danku.toml",
+                fix=f"danku network add NAME --rpc URL --contract {self.address}",
+            )
+        with suppress(OSError):
+            make_folder(self._folder, 0o700)
+            with NewFile(self._folder, mode=0o600) as draft:
+                draft.write(whole)
+                draft.keep(seen)
 
     def _check(self, sender: Address, action: Action, value: int) -> tuple[History, State]:
         """What the action would find and make, by all blocks so far."""

@@ -119,10 +119,10 @@ class Reader:
             self._check_block(block)
             self._history = longer
             self._remember(block)
-            if end < last.number:
+            if end < last.number or ranges > 1:
                 self._progress(end - first + 1, last.number - first + 1)
-                if ranges % SAVED_RANGES == 0:
-                    self._save()
+            if ranges % SAVED_RANGES == 0:
+                self._save()
         if len(self._history.told) > count or last.number >= self._saved + SAVED_BLOCKS:
             self._save()
 
