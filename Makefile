@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak accuracy conformance emulate simulate clean
+.PHONY: help setup demo demo-ethereum test lint bench soak accuracy conformance emulate simulate clean
 
 help: ## list what there is to make
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
 
 setup: $(STAMP) ## build .venv with danku and everything its tests need
 
@@ -28,6 +28,9 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP) ## play a whole competition in a throw-away sandbox
 	$(BIN)/danku demo
+
+demo-ethereum: $(STAMP) ## play it on a real Ethereum node, and compare
+	$(BIN)/python -m tests.ethereum.demo
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

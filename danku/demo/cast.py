@@ -8,6 +8,7 @@ from typing import Protocol
 
 from danku.crypto.signatures import PrivateKey
 from danku.ledger.embedded.envelope import AdvanceTime
+from danku.protocol.terms import SeedSource
 from danku.roles.setup import make_workspace
 from danku.roles.workspace import Workspace
 
@@ -48,6 +49,11 @@ class Actor:
 class Venue(Protocol):
     """The ledger that the demo is played on."""
 
+    @property
+    def seed_source(self) -> SeedSource:
+        """What the seed is mixed from there."""
+        ...
+
     def assemble(self, root: Path) -> dict[str, Actor]:
         """The cast, each with a workspace under ``root`` and money to play with."""
         ...
@@ -59,6 +65,8 @@ class Venue(Protocol):
 
 class Sandbox:
     """A fresh sandbox ledger in the organizer's workspace."""
+
+    seed_source: SeedSource = "contributions"
 
     def assemble(self, root: Path) -> dict[str, Actor]:
         """See `Venue`."""

@@ -93,6 +93,8 @@ class Game:
         panel = [self.cast[name].address for name in VALIDATORS]
         folder = new_challenge(self.host.workspace, None, TEMPLATE, panel)
         draft = read_draft(folder / "challenge.toml")
+        terms = msgspec.structs.replace(draft.terms, seed_source=self.venue.seed_source)
+        draft = replace(draft, terms=terms)
         created = create(self.host.workspace, self.host.key, draft)
         self.identity = created.id
         self.noted_head = self.host.workspace.ledger.head()

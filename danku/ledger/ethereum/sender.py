@@ -38,6 +38,8 @@ PATIENCE_BLOCKS = 3
 """Blocks without a transaction, before it is replaced."""
 GAS_MARGIN = (6, 5)
 """What others do before it is included may make it dearer than the estimate."""
+TAKEN_LOOKS = 20
+"""At a nonce that is used, before it counts as used by something else: receipts may lag."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 3.0
 """Seconds between two looks at the chain."""
 
@@ -196,7 +198,7 @@ class Sender:
             Failed: it was refused in its block.
             NotIncluded: it is in none yet.
         """
-        began, pause = self._clock(), FIRST_PAUSE
+        began, pause, taken = self._clock(), FIRST_PAUSE, 0
         seen = since = self._chain.latest().number
         while True:
             latest = self._chain.latest()
@@ -206,7 +208,8 @@ class Sender:
                 if not inclusion.succeeded:
                     raise Failed(inclusion)
                 return inclusion
-            if inclusion is None and self._is_taken(waiting, latest):
+            taken = taken + 1 if inclusion is None and self._is_taken(waiting, latest) else 0
+            if taken == TAKEN_LOOKS:
                 outbox.clear()
                 return None
             if self._clock() - began > self._network.wait_seconds:
@@ -235,9 +238,7 @@ class Sender:
     def _is_taken(self, waiting: Waiting, latest: Block) -> bool:
         """Whether the nonce was used by another transaction, as deep as confirmations say."""
         depth = max(0, latest.number - self._network.confirmations + 1)
-        if self._chain.nonce(waiting.sender, hex(depth)) <= waiting.unsigned.nonce:
-            return False
-        return self._included(waiting) is None
+        return self._chain.nonce(waiting.sender, hex(depth)) > waiting.unsigned.nonce
 
     def _send_again(self, waiting: Waiting) -> None:
         try:
