@@ -35,6 +35,9 @@ class NodeRefused(NetworkError):
 class AnswerTooLong(NetworkError):
     """A node's answer has more bytes than are read."""
 
+    def __init__(self, what: str) -> None:
+        super().__init__(what, fix="ask another node: danku network add")
+
 
 class Reorganized(NetworkError):
     """The chain was reorganized while it was read; reading it again may go well."""

@@ -144,16 +144,18 @@ class Transport:
 
     def _once(self, method: str, params: tuple[Any, ...]) -> Any:
         import requests
+        from urllib3.exceptions import HTTPError
 
         self._calls += 1
         asked = {"jsonrpc": "2.0", "id": self._calls, "method": method, "params": params}
+        deadline = time.monotonic() + self._seconds
         try:
-            status, body = self._exchange(msgspec.json.encode(asked))
-        except requests.exceptions.Timeout:
-            raise _Busy("gave no answer in time") from None
-        except (requests.exceptions.RequestException, OSError, ValueError):
+            status, body = self._exchange(msgspec.json.encode(asked), deadline)
+        except (requests.exceptions.RequestException, HTTPError, OSError, ValueError):
             # NOTE: what these say holds the URL.
-            raise _Busy("cannot be reached, or broke off") from None
+            late = time.monotonic() >= deadline
+            reason = "gave no answer in time" if late else "cannot be reached, or broke off"
+            raise _Busy(reason) from None
         answer = self._read(status, body)
         if answer.error is not None:
             self._refused(method, answer.error)
@@ -161,18 +163,17 @@ class Transport:
             raise _Busy("gave an answer to something else")
         return answer.result
 
-    def _exchange(self, body: bytes) -> tuple[int, bytes]:
-        deadline = time.monotonic() + self._seconds
+    def _exchange(self, body: bytes, deadline: float) -> tuple[int, bytes]:
         with self._session.post(
             self._url,
             data=body,
-            headers={"content-type": "application/json"},
+            headers={"content-type": "application/json", "accept-encoding": "identity"},
             timeout=(min(CONNECT_SECONDS, self._seconds), self._seconds),
             allow_redirects=False,
             stream=True,
         ) as response:
             read = bytearray()
-            for chunk in response.iter_content(_CHUNK):
+            while chunk := response.raw.read1(_CHUNK):
                 read += chunk
                 if len(read) > ANSWER_BYTES:
                     raise AnswerTooLong(
