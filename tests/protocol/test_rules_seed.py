@@ -136,7 +136,7 @@ def test_a_nonce_is_used_once() -> None:
     for nonce in (0, 2):
         ledger.send(_create(nonce), ORGANIZER)
         assert ledger.refused(_create(nonce, pot=7), ORGANIZER) == "AlreadyCreated"
-        assert ledger.refused(_create(nonce, seed_source="both"), ORGANIZER) == "BeaconUnavailable"
+        assert ledger.refused(_create(nonce, groups=2, test_groups=2), ORGANIZER) == "BadTerms"
     assert (next_nonce(ledger.state, ORGANIZER), next_nonce(ledger.state, ALICE)) == (3, 0)
     ledger.send(_create(next_nonce(ledger.state, ALICE)), ALICE)
     assert ledger.refused(_create(), ALICE) == "AlreadyCreated"
