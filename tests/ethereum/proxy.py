@@ -85,6 +85,7 @@ def running_proxy(target: str | None = None) -> Iterator[Proxy]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             proxy.paths.append(self.path)
