@@ -65,3 +65,4 @@ def ethereum(arenas: Arenas, tmp_path: Path) -> Iterator[MakeWorld]:
     arenas.node.automine(True)
     for snapshot in reversed(snapshots):
         arenas.node.revert(snapshot)
+    arenas.node.call("anvil_setNextBlockBaseFeePerGas", "0x0")
