@@ -15,7 +15,7 @@ from danku.ledger.ethereum import reader as reader_module
 from danku.ledger.ethereum.errors import NetworkError, NodeContradicts, NodeRefused
 from danku.ledger.ethereum.ledger import EthereumLedger
 from danku.ledger.ethereum.transport import Transport
-from danku.protocol.actions import Create, Submit
+from danku.protocol.actions import Create, Submit, Withdraw
 from danku.protocol.state import State
 from danku.protocol.types import BURN_ADDRESS
 from tests.ethereum.fixtures import MakeWorld
@@ -367,3 +367,44 @@ def test_another_chain_or_contract_than_was_added(
     with pytest.raises(NodeContradicts, match="not that of danku's contract"):
         other = replace(world.network, contract=token)
         EthereumLedger(Transport(proxy.url), other, tmp_path / "other")
+
+
+def test_logs_left_out_are_found_before_anything_is_signed(
+    game: PortGame, world: EthereumWorld, proxy: Proxy, tmp_path: Path
+) -> None:
+    """A node that gives old logs only: the history is whole in itself, and not all of it."""
+    game.trained()
+    known = world.node.block_number()
+    game.submit(key_of("alice").address)
+    bob = key_of("bob")
+
+    def forgetful(call: Call, ask: Ask) -> Any:
+        answer = ask()
+        if call["method"] == "eth_getLogs":
+            answer["result"] = [
+                log for log in answer["result"] if int(log["blockNumber"], 16) <= known
+            ]
+        return answer
+
+    proxy.meddle = forgetful
+    ledger = through(world, proxy, tmp_path / "other")
+    with pytest.raises(NodeContradicts, match="submissions") as found:
+        ledger.submit(bob, game.submitting(bob.address), 23)
+    assert "leaves out logs" in found.value.why
+    assert "eth_sendRawTransaction" not in proxy.methods()
+
+
+def test_a_credit_that_the_contract_does_not_have_is_found(
+    game: PortGame, world: EthereumWorld, proxy: Proxy, tmp_path: Path
+) -> None:
+    game.cancel()
+    organizer = key_of("organizer")
+    ledger = through(world, proxy, tmp_path / "other")
+    owed = ledger.state().credits[organizer.address]
+
+    def meddle(call: Call, ask: Ask) -> Any:
+        return result(call, "0x" + "00" * 32) if call["method"] == "eth_call" else ask()
+
+    proxy.meddle = meddle
+    with pytest.raises(NodeContradicts, match=f"the contract has 0, .* {owed}"):
+        ledger.submit(organizer, Withdraw())

@@ -19,6 +19,7 @@ from danku.ledger.ethereum.beacon import beacon_for
 from danku.ledger.ethereum.cache import Cache
 from danku.ledger.ethereum.calls import call_of
 from danku.ledger.ethereum.chain import Chain, Inclusion
+from danku.ledger.ethereum.crosscheck import crosscheck
 from danku.ledger.ethereum.currency import Currency
 from danku.ledger.ethereum.deployment import inspect
 from danku.ledger.ethereum.encoding import encode_call
@@ -176,9 +177,9 @@ class EthereumLedger:
                 draft.write(whole)
                 draft.keep(seen)
 
-    def _check(self, sender: Address, action: Action, value: int) -> tuple[History, State]:
-        """What the action would find and make, by all blocks so far."""
-        history, latest = self._reader.newest(), self._chain.latest()
+    def _check(self, sender: Address, action: Action, value: int) -> History:
+        """What the action would find, by all blocks so far."""
+        history, latest = self._reader.newest()
         balance = self.balance(sender)
         if value > balance:
             raise Rejected(
@@ -189,10 +190,12 @@ class EthereumLedger:
             )
         beacon = beacon_for(action, history, self._chain, self._network, latest.number + 1)
         context = Context(sender, self._chain.next_time(latest), value, beacon)
-        return history, apply(history.state, action, context)
+        apply(history.state, action, context)
+        crosscheck(action, sender, history, self._chain, latest.number)
+        return history
 
     def _message(self, sender: Address, action: Action, value: int) -> Message:
-        history, _ = self._check(sender, action, value)
+        history = self._check(sender, action, value)
         call = call_of(action, sender, history.state, history.beacon_blocks)
         carried = 0 if self._currency.is_token else value
         return Message(kind_of(action), self.address, encode_call(call), carried)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from danku.crypto.hashing import from_hex, keccak, to_hex
 from danku.ledger.ethereum.cache import Cache
@@ -30,6 +31,7 @@ SAVED_BLOCKS = 1_000
 SAVED_RANGES = 10
 _ATTEMPTS = 5
 
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Accepted the blocks that are read, and all there are to read."""
 
@@ -64,18 +66,19 @@ class Reader:
         """Everything that counts now."""
         return self._retried(self._read_confirmed)
 
-    def newest(self) -> History:
-        """Everything up to the newest block, though it may be undone yet."""
+    def newest(self) -> tuple[History, Block]:
+        """Everything up to the newest block, though it may be undone yet; and that block."""
 
-        def read() -> History:
+        def read() -> tuple[History, Block]:
             history, latest = self._read_confirmed(), self._latest
-            if latest is None or latest.number <= self._tip:
-                return history
+            assert latest is not None, "it was read up to some block"
+            if latest.number <= self._tip:
+                return history, latest
             ahead = history.copy()
             for _, logs in self._ranges.read(self._tip + 1, latest.number):
                 self._add(ahead, logs)
             self._check_block(latest)
-            return ahead
+            return ahead, latest
 
         return self._retried(read)
 
@@ -88,7 +91,7 @@ class Reader:
         """The last block that was read."""
         return self._anchors[-1].number if self._anchors else self._network.first_block - 1
 
-    def _retried(self, read: Callable[[], History]) -> History:
+    def _retried(self, read: Callable[[], T]) -> T:
         for _ in range(_ATTEMPTS - 1):
             try:
                 return read()
