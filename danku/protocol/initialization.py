@@ -15,7 +15,7 @@ from danku.protocol.guards import exact_value, ongoing, organizer_only, window
 from danku.protocol.registry import held_by
 from danku.protocol.schedule import windows
 from danku.protocol.state import Challenge, Context, Contribution, Pool, Registry, State
-from danku.protocol.terms import SeatsPanel, Terms, escrow_of, terms_digest
+from danku.protocol.terms import MAX_SCHEDULE, SeatsPanel, Terms, escrow_of, terms_digest
 from danku.protocol.types import AMOUNT_LIMIT, ZERO_ADDRESS, Address, Digest
 
 
@@ -31,6 +31,10 @@ def check_terms(terms: Terms, organizer: Address) -> None:
     locked += reward.max_entries * (reward.submission_bond + reward.entry_fee)
     for holds, what in (
         (locked < AMOUNT_LIMIT, f"up to {locked} could be locked up, the limit is 2^96 - 1"),
+        (
+            windows(0, terms.schedule).open_vote < MAX_SCHEDULE,
+            f"the schedule takes {windows(0, terms.schedule).open_vote} s, the limit is 2^31 - 1",
+        ),
         (
             terms.test_groups < terms.groups,
             f"{terms.test_groups} test groups of {terms.groups} leave no train group",

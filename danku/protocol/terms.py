@@ -22,7 +22,10 @@ MAX_ENTRIES = 100_000
 SHARE_UNIT = 10_000
 MAX_MINORITY_SHARE = SHARE_UNIT // 2
 
-Seconds = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+MAX_SCHEDULE = 2**31
+"""All windows up to the opening of votes take less than so many seconds."""
+
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_SCHEDULE - 1)]
 
 
 class Schedule(Record):

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from danku.ledger.ethereum import calls
+from danku.ledger.ethereum import calls, layout
 from danku.ledger.ethereum.events import told
 from danku.ledger.ethereum.refusals import INDISTINGUISHABLE
 from danku.protocol import actions as a
@@ -27,8 +27,6 @@ from tests.ethereum.node import Node
 from tests.protocol import simulator
 from tests.protocol.simulator import CHAIN, LEDGER
 
-OPTIONS = ("--chain-id", str(CHAIN), "--base-fee", "0", "--timestamp", "1600000000")
-"""Of a node for twins: its blocks cost nothing, and it knows the rules' chain."""
 WEALTH = 10**50
 BLOCK_SECONDS = 10**6
 """So few blocks pass until a beacon that a test need not make them."""
@@ -123,7 +121,11 @@ class Twin:
             self.node,
             [("eth_getBalance", (who, "latest")) for who in (self.arena.address, *people)]
             + [self.arena.asking("credit", who) for who in people]
-            + [self.arena.asking("status", identity) for identity in identities]
+            + [
+                self.arena.asking(function, identity)
+                for identity in identities
+                for function in ("status", "records")
+            ]
             + [self.arena.asking("link")],
         )
         words = [int(answer, 16) for answer in answers]
@@ -138,8 +140,12 @@ class Twin:
             status = words.pop(0)
             assert status & 1 == (challenge.settlement is not None)
             assert status >> 32 & 0xFFFFFF == len(challenge.submissions)
+            record = words.pop(0)
             if challenge.settlement is not None:
                 assert status >> 64 & 2**96 - 1 == challenge.escrow
+                continue
+            agreement = layout.agreement(challenge, self.beacon_blocks[challenge.id])
+            assert record == int.from_bytes(layout.agreement_digest(agreement), "big")
         assert words == [int(state.link, 16)]
 
 

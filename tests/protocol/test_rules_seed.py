@@ -11,7 +11,7 @@ from danku.protocol import actions
 from danku.protocol.draw import challenge_id, seed_of
 from danku.protocol.initialization import check_terms, next_nonce
 from danku.protocol.rules import apply
-from danku.protocol.terms import terms_digest
+from danku.protocol.terms import Schedule, terms_digest
 from danku.protocol.types import ZERO_ADDRESS
 from tests.protocol.simulator import (
     ALICE,
@@ -47,6 +47,7 @@ BAD_TERMS: dict[str, dict[str, Any]] = {
     "does not fit seed_source contributions": {"min_contributions": 0},
     "does not fit seed_source both": {"seed_source": "both", "min_contributions": 0},
     "does not fit seed_source beacon": {"seed_source": "beacon", "min_contributions": 1},
+    "s, the limit is 2": {"schedule": Schedule(2**31 - 7, *[1] * 7)},
     "the limit is 2": {"pot": LIMIT // 2, "organizer_bond": LIMIT // 2},
 }
 

@@ -22,7 +22,6 @@ from danku.protocol.terms import (
     NamedPanel,
     Reward,
     Schedule,
-    SeatsPanel,
     Terms,
     escrow_of,
 )
@@ -65,7 +64,7 @@ class Known:
 
     def committee(self, identity: Digest, number: int) -> layout.Committee:
         found = self.challenge(identity)
-        return layout.committee(found.rounds.get(number) if found else None)
+        return layout.committee(found, number) if found else layout.NO_COMMITTEE
 
     def place(self, identity: Digest, number: int) -> tuple[Address, int]:
         """Whose submission a number is, and how many that submitter made before it."""
@@ -109,7 +108,7 @@ def terms_words(terms: Terms) -> tuple[Any, ...]:
     """Terms as the contract's struct: the values of `terms_digest`, in its order."""
     panel = terms.panel
     if isinstance(panel, NamedPanel):
-        kind: tuple[Any, ...] = (0, panel.members, 0, 0, 0)
+        kind: tuple[Any, ...] = (0, layout.numbers(panel.members), 0, 0, 0)
     else:
         kind = (1, (), panel.seats, panel.minority_share, panel.silence_share)
     return (
@@ -123,53 +122,6 @@ def terms_words(terms: Terms) -> tuple[Any, ...]:
         *kind,
         from_hex(terms.manifest),
     )
-
-
-def terms_of(words: tuple[Any, ...]) -> Terms:
-    """The terms that the contract's struct says."""
-    source, least = words[3:5]
-    kind, members, seats, minority, silence = words[21:26]
-    named = NamedPanel(tuple(member.lower() for member in members))
-    return Terms(
-        manifest=_hex(words[26]),
-        data_root=_hex(words[0]),
-        groups=words[1],
-        test_groups=words[2],
-        seed_source=SEED_SOURCES[source],  # type: ignore[arg-type]
-        min_contributions=least,
-        schedule=Schedule(*words[5:13]),
-        reward=Reward(*map(Amount, words[13:19]), *words[19:21]),
-        panel=SeatsPanel(seats, minority, silence) if kind else named,
-    )
-
-
-def ballot_words(ballot: a.Ballot) -> tuple[Any, ...]:
-    """A ballot as the contract's struct."""
-    return (
-        a.OUTCOMES.index(ballot.outcome),
-        from_hex(ballot.result),
-        from_hex(ballot.payout_root),
-        int(ballot.payout_total),
-        ballot.winner,
-        int(ballot.score),
-    )
-
-
-def ballot_of(words: tuple[Any, ...]) -> a.Ballot:
-    """The ballot that the contract's struct says."""
-    outcome, result, root, total, winner, score = words
-    return a.Ballot(
-        outcome=a.OUTCOMES[outcome],  # type: ignore[arg-type]
-        result=_hex(result),
-        payout_root=_hex(root),
-        payout_total=Amount(total),
-        winner=winner.lower(),
-        score=Score(score),
-    )
-
-
-def _hex(word: bytes) -> Digest:
-    return "0x" + bytes(word).hex()
 
 
 def _create(action: a.Create, known: Known) -> tuple[Any, ...]:
@@ -197,7 +149,7 @@ def _draw(action: a.Draw, known: Known) -> tuple[Any, ...]:
             if entry.secret is not None:
                 who.append(entry.contributor)
                 secrets.append(from_hex(entry.secret))
-    panel = known.panel(action.challenge)
+    panel = known.panel(action.challenge) if secrets else NO_PANEL
     return *known.head(action.challenge), panel, tuple(who), tuple(secrets)
 
 
@@ -218,13 +170,17 @@ def _open(action: a.Open, known: Known) -> tuple[Any, ...]:
     return *known.head(action.challenge), action.submission, *opening, place
 
 
-def _committees(challenge: Digest, known: Known) -> tuple[Any, ...]:
-    both = (known.committee(challenge, number) for number in (1, 2))
-    return *known.head(challenge), known.panel(challenge), *both
-
-
 def _convene(action: a.Convene, known: Known) -> tuple[Any, ...]:
-    return _committees(action.challenge, known)
+    identity = action.challenge
+    found = known.challenge(identity)
+    commitment, committees = bytes(32), [layout.NO_COMMITTEE] * 2
+    # NOTE: of a named panel only round two asks who sat in round one.
+    if found is not None and (found.pool is not None or 1 in found.rounds):
+        commitment = from_hex(found.seed_commitment)
+        committees[0] = known.committee(identity, 1)
+        if found.pool is not None:
+            committees[1] = known.committee(identity, 2)
+    return *known.head(identity), commitment, *committees
 
 
 def _vote(action: a.Vote, known: Known) -> tuple[Any, ...]:
@@ -232,22 +188,27 @@ def _vote(action: a.Vote, known: Known) -> tuple[Any, ...]:
     # NOTE: round two is called when round one is over.
     number = 2 if found is not None and 2 in found.rounds else 1
     committee = known.committee(action.challenge, number)
-    panel = known.panel(action.challenge)
-    return *known.head(action.challenge), panel, committee, from_hex(action.commitment)
+    commitment, _ = known.panel(action.challenge)
+    return *known.head(action.challenge), commitment, committee, from_hex(action.commitment)
 
 
 def _open_vote(action: a.OpenVote, known: Known) -> tuple[Any, ...]:
-    ballot = ballot_words(action.ballot)
+    ballot = layout.ballot(action.ballot)
     return *known.head(action.challenge), ballot, from_hex(action.salt), action.cid
 
 
 def _finalize(action: a.Finalize, known: Known) -> tuple[Any, ...]:
-    found = known.challenge(action.challenge)
+    identity = action.challenge
+    found = known.challenge(identity)
+    commitment, committees = bytes(32), [layout.NO_COMMITTEE] * 2
     decided = None
     if found is not None and found.settlement is None:
+        commitment = from_hex(found.seed_commitment)
         decided = decision(found, 1) or decision(found, 2)
+        for number in found.rounds:
+            committees[number - 1] = known.committee(identity, number)
     ballot = decided[0] if decided else NO_BALLOT
-    return *_committees(action.challenge, known), ballot_words(ballot)
+    return *known.head(identity), commitment, *committees, layout.ballot(ballot)
 
 
 def _cancel(action: a.Cancel, known: Known) -> tuple[Any, ...]:

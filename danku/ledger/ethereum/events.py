@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from danku.ledger.ethereum.calls import ballot_of, terms_of
+from danku.ledger.ethereum import layout
 from danku.protocol import actions as a
 from danku.protocol.manifest import Record
 from danku.protocol.types import ZERO_DIGEST, Address, Amount, Digest
@@ -41,7 +41,8 @@ def told(name: str, arguments: Arguments) -> Told:
     beacon, block = None, 0
     if isinstance(action, a.Create):
         # NOTE: any will do, since `create` only asks whether the ledger has one.
-        beacon, block = ZERO_DIGEST, arguments["beacon_block"]
+        agreement: Any = _values(arguments["agreement"])
+        beacon, block = ZERO_DIGEST, layout.beacon_block_of(agreement)
     elif isinstance(action, a.Draw):
         beacon = _hex(arguments["beacon"])
     return Told(arguments["sender"].lower(), action, beacon, block)
@@ -57,8 +58,12 @@ def _values(struct: Any) -> tuple[Any, ...]:
 
 
 def _created(it: Arguments) -> a.Create:
-    terms, commitment = terms_of(_values(it["terms"])), _hex(it["seed_commitment"])
-    return a.Create(terms, it["manifest"], commitment, it["nonce"])
+    agreement: Any = _values(it["agreement"])
+    commitment, members = _values(it["panel"])
+    terms = layout.terms_of(
+        agreement, members, it["data_root"], it["groups"], it["manifest_digest"]
+    )
+    return a.Create(terms, it["manifest"], _hex(commitment), it["nonce"])
 
 
 def _opened(it: Arguments) -> a.Open:
@@ -67,7 +72,8 @@ def _opened(it: Arguments) -> a.Open:
 
 
 def _vote_opened(it: Arguments) -> a.OpenVote:
-    ballot = ballot_of(_values(it["ballot"]))
+    words: Any = _values(it["ballot"])
+    ballot = layout.ballot_of(words)
     return a.OpenVote(_hex(it["challenge"]), ballot, _hex(it["salt"]), it["cid"])
 
 

@@ -6,6 +6,7 @@
 """
 
 import layout
+import refusals
 import digests
 import registry
 
@@ -41,19 +42,52 @@ _claimed: HashMap[bytes32, HashMap[uint256, uint256]]
 
 @internal
 @view
-def _ongoing(challenge: bytes32, terms: layout.Agreement) -> uint256:
+def _ongoing(challenge: bytes32) -> uint256:
     """
-    @return The status of a challenge that is not settled, and whose agreement this is.
+    @return The status of a challenge that is not settled, and whose agreement was handed over.
     """
     record: bytes32 = self.records[challenge]
     if record == empty(bytes32):
-        raw_revert(method_id("UnknownChallenge()"))
+        refusals.refuse(method_id("UnknownChallenge()", output_type=bytes4))
     status: uint256 = self.status[challenge]
     if status & 1 != 0:
-        raw_revert(method_id("Final()"))
-    if keccak256(abi_encode(terms)) != record:
-        raw_revert(method_id("WrongWitness()"))
+        refusals.refuse(method_id("Final()", output_type=bytes4))
+    if self._record() != record:
+        refusals.refuse(method_id("WrongWitness()", output_type=bytes4))
     return status
+
+
+@internal
+@view
+def _require_ongoing(challenge: bytes32):
+    status: uint256 = self._ongoing(challenge)
+
+
+@internal
+@view
+def _record() -> bytes32:
+    """
+    @return keccak of the agreement: it is the second argument of whatever acts on a challenge.
+    """
+    return keccak256(slice(msg.data, 36, 192))
+
+
+@internal
+@view
+def _mark(commitment: bytes32) -> uint256:
+    """
+    @return What is kept of a commitment; it opens under the same agreement alone.
+    """
+    return convert(keccak256(concat(commitment, self._record())), uint256)
+
+
+@internal
+@pure
+def _paid_in(entry: uint256) -> uint256:
+    """
+    @return What a submission costs.
+    """
+    return unsafe_add(entry & AMOUNT, (entry >> layout.ENTRY_FEE) & AMOUNT)
 
 
 @internal
@@ -63,86 +97,106 @@ def _final(challenge: bytes32) -> uint256:
     @return The status of a challenge that is settled.
     """
     if self.records[challenge] == empty(bytes32):
-        raw_revert(method_id("UnknownChallenge()"))
+        refusals.refuse(method_id("UnknownChallenge()", output_type=bytes4))
     status: uint256 = self.status[challenge]
     if status & 1 == 0:
-        raw_revert(method_id("NotFinal()"))
+        refusals.refuse(method_id("NotFinal()", output_type=bytes4))
     return status
 
 
 @internal
 @pure
-def _panel_holds(terms: layout.Agreement, panel: layout.Panel):
-    if keccak256(abi_encode(panel)) != terms.panel:
-        raw_revert(method_id("WrongWitness()"))
+def _panel_digest(panel: layout.Panel) -> bytes32:
+    return keccak256(abi_encode(panel))
+
+
+@internal
+@pure
+def _panel_holds(digest: bytes32, panel: layout.Panel):
+    if self._panel_digest(panel) != digest:
+        refusals.refuse(method_id("WrongWitness()", output_type=bytes4))
 
 
 @internal
 @view
 def _window(start: uint256, end: uint256):
     if block.timestamp < start:
-        raw_revert(method_id("Early()"))
+        refusals.refuse(method_id("Early()", output_type=bytes4))
     if block.timestamp >= end:
-        raw_revert(method_id("Late()"))
+        refusals.refuse(method_id("Late()", output_type=bytes4))
 
 
 @internal
 @view
-def _organizer_only(terms: layout.Agreement):
-    if convert(msg.sender, uint256) != terms.origin & layout.OWNER:
-        raw_revert(method_id("NotOrganizer()"))
+def _organizer_only(origin: uint256):
+    if convert(msg.sender, uint256) != origin & layout.OWNER:
+        refusals.refuse(method_id("NotOrganizer()", output_type=bytes4))
 
 
 @internal
 @pure
 def _cid(cid: String[80]):
     if not digests.is_cid(cid):
-        raw_revert(method_id("Malformed()"))
+        refusals.refuse(method_id("Malformed()", output_type=bytes4))
 
 
 @internal
 @pure
-def _named(terms: layout.Agreement) -> bool:
-    return (terms.schedule >> layout.PANEL_KIND) & 1 == 0
+def _named(schedule: uint256) -> bool:
+    return (schedule >> layout.PANEL_KIND) & 1 == 0
 
 
 @internal
 @pure
-def _seats(terms: layout.Agreement) -> uint256:
-    return (terms.prize >> layout.SEATS) & 31
+def _seats(prize: uint256) -> uint256:
+    return (prize >> layout.SEATS) & 31
 
 
 @internal
 @view
-def _serves(challenge: bytes32, terms: layout.Agreement, owner: address) -> bool:
+def _serves(challenge: bytes32, origin: uint256, owner: address) -> bool:
     return (
-        convert(owner, uint256) != terms.origin & layout.OWNER
+        convert(owner, uint256) != origin & layout.OWNER
         and self._submissions[challenge][owner][0] == 0
     )
 
 
 @internal
 @view
-def _eligible(challenge: bytes32, terms: layout.Agreement, owner: address) -> uint256:
+def _eligible(challenge: bytes32, origin: uint256, owner: address) -> uint256:
     """
     @return Seats of an owner that may be drawn for a challenge as things stand.
     """
-    if not self._serves(challenge, terms, owner):
+    if not self._serves(challenge, origin, owner):
         return 0
-    return registry._held_at(owner, (terms.origin >> layout.POOL_VERSION) & layout.VERSION)
+    return registry._held_at(owner, (origin >> layout.POOL_VERSION) & layout.VERSION)
 
 
 @internal
 @view
-def _round_due(terms: layout.Agreement) -> uint256:
-    return 2 if block.timestamp >= layout.end(terms, 8) else 1
+def _round_due(schedule: uint256, bonds: uint256) -> uint256:
+    return 2 if block.timestamp >= layout.end(schedule, bonds, 8) else 1
 
 
 @internal
 @view
-def _committee_holds(challenge: bytes32, number: uint256, committee: layout.Committee):
-    if keccak256(abi_encode(committee)) != self._committees[challenge][number]:
-        raw_revert(method_id("WrongWitness()"))
+def _committee_holds(
+    challenge: bytes32,
+    schedule: uint256,
+    panel: bytes32,
+    number: uint256,
+    seed_commitment: bytes32,
+    committee: layout.Committee,
+):
+    """
+    @notice Who sits in a round that was convened: of a named panel its members, as owners.
+    """
+    if self._named(schedule):
+        self._panel_holds(
+            panel, layout.Panel(seed_commitment=seed_commitment, members=committee.owners)
+        )
+    elif keccak256(abi_encode(committee)) != self._committees[challenge][number]:
+        refusals.refuse(method_id("WrongWitness()", output_type=bytes4))
 
 
 @internal
@@ -181,3 +235,41 @@ def _distributable(terms: layout.Agreement, status: uint256, outcome: uint256) -
 @pure
 def _ballot_mark(ballot: layout.Ballot) -> uint256:
     return convert(keccak256(abi_encode(ballot)), uint256) | layout.MARK
+
+
+@internal
+@pure
+def _quorum(prize: uint256, seats: uint256) -> bool:
+    return unsafe_mul(3, seats) >= unsafe_mul(2, self._seats(prize))
+
+
+@internal
+@view
+def _marks(
+    challenge: bytes32, number: uint256, owners: DynArray[uint256, 16]
+) -> DynArray[uint256, 16]:
+    """
+    @return What each seat's owner committed to or opened in a round.
+    """
+    marks: DynArray[uint256, 16] = []
+    for owner: uint256 in owners:
+        marks.append(self._votes[challenge][number][convert(owner, address)])
+    return marks
+
+
+@internal
+@pure
+def _decision(prize: uint256, marks: DynArray[uint256, 16]) -> uint256:
+    """
+    @return The opened ballot of at least two thirds of the committee's seats, or zero.
+    """
+    for mark: uint256 in marks:
+        if mark & layout.MARK == 0:
+            continue
+        same: uint256 = 0
+        for other: uint256 in marks:
+            if other == mark:
+                same = unsafe_add(same, 1)
+        if self._quorum(prize, same):
+            return mark
+    return 0

@@ -47,7 +47,24 @@ def submission(
 def vote(
     challenge: bytes32, number: uint256, validator: address, ballot: layout.Ballot, salt: bytes32
 ) -> bytes32:
-    return keccak256(abi_encode(VOTE, challenge, number, validator, ballot, salt))
+    score: int256 = convert(ballot.score_outcome & (2**64 - 1), int256)
+    if score >= 2**63:
+        score = unsafe_sub(score, 2**64)
+    return keccak256(
+        abi_encode(
+            VOTE,
+            challenge,
+            number,
+            validator,
+            ballot.score_outcome >> layout.OUTCOME,
+            ballot.result,
+            ballot.payout_root,
+            ballot.winner_total >> layout.PAYOUT_TOTAL,
+            ballot.winner_total & layout.OWNER,
+            score,
+            salt,
+        )
+    )
 
 
 @internal
@@ -64,10 +81,12 @@ def candidate(seed: bytes32, mix: bytes32, position: uint256) -> uint256:
 
 @internal
 @pure
-def link(
-    previous: bytes32, challenge: bytes32, result: bytes32, winner: address, score: int256
-) -> bytes32:
-    return keccak256(abi_encode(LINK, previous, challenge, result, winner, score))
+def link(previous: bytes32, challenge: bytes32, ballot: layout.Ballot) -> bytes32:
+    score: int256 = convert(ballot.score_outcome & (2**64 - 1), int256)
+    if score >= 2**63:
+        score = unsafe_sub(score, 2**64)
+    winner: uint256 = ballot.winner_total & layout.OWNER
+    return keccak256(abi_encode(LINK, previous, challenge, ballot.result, winner, score))
 
 
 @internal

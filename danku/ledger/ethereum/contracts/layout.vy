@@ -7,6 +7,7 @@
 
 AMOUNT: constant(uint256) = 2**96 - 1
 SECONDS: constant(uint256) = 2**31 - 1
+TIME: constant(uint256) = 2**40 - 1
 COUNT: constant(uint256) = 2**24 - 1
 
 struct Terms:
@@ -32,7 +33,7 @@ struct Terms:
     max_submissions: uint256
     max_entries: uint256
     panel_kind: uint256
-    members: DynArray[address, 16]
+    members: DynArray[uint256, 16]
     seats: uint256
     minority_share: uint256
     silence_share: uint256
@@ -52,26 +53,25 @@ struct Agreement:
 
 struct Panel:
     seed_commitment: bytes32
-    members: DynArray[address, 16]
+    members: DynArray[uint256, 16]
 
 
 # A round's committee of staked seats, and where its walk stands; stored as its keccak.
 struct Committee:
-    owners: DynArray[address, 16]
+    owners: DynArray[uint256, 16]
     seats: DynArray[uint256, 16]
     position: uint256
 
 
 struct Ballot:
-    outcome: uint256
     result: bytes32
     payout_root: bytes32
-    payout_total: uint256
-    winner: address
-    score: int256
+    winner_total: uint256
+    score_outcome: uint256
 
 
-# Agreement.schedule: eight lengths of 31 bits, the first one lowest.
+# Agreement.schedule: the ends of the eight windows, in seconds from `create`, of 31 bits each, the
+# first one lowest.
 SEED_SOURCE: constant(uint256) = 248  # 2 bits
 PANEL_KIND: constant(uint256) = 250  # 1 bit
 MIN_CONTRIBUTIONS: constant(uint256) = 251  # 5 bits
@@ -99,6 +99,15 @@ BEACON_BLOCK: constant(uint256) = 192  # 64 bits
 ORGANIZER: constant(uint256) = 0  # 160 bits
 POOL_VERSION: constant(uint256) = 160  # 48 bits
 POOL_SLOTS: constant(uint256) = 208  # 21 bits
+
+# Ballot.winner_total
+WINNER: constant(uint256) = 0  # 160 bits
+PAYOUT_TOTAL: constant(uint256) = 160  # 96 bits
+
+# Ballot.score_outcome
+SCORE: constant(uint256) = 0  # 64 bits, in two's complement
+SCORES: constant(uint256) = 2**64 - 1
+OUTCOME: constant(uint256) = 64  # 2 bits
 
 # Status of a challenge
 FINAL: constant(uint256) = 0  # 1 bit
@@ -166,16 +175,24 @@ def agreement(
     seats: uint256 = terms.seats
     if terms.panel_kind == 0:
         seats = len(terms.members)
+    ends: uint256[8] = [
+        terms.contribute,
+        terms.open_seed,
+        terms.reveal_train,
+        terms.submit,
+        terms.open,
+        terms.reveal_test,
+        terms.vote,
+        terms.open_vote,
+    ]
+    schedule: uint256 = 0
+    time: uint256 = 0
+    for place: uint256 in range(8):
+        time = unsafe_add(time, ends[place])
+        schedule = schedule | (time << unsafe_mul(31, place))
     return Agreement(
         schedule=(
-            terms.contribute
-            | (terms.open_seed << 31)
-            | (terms.reveal_train << 62)
-            | (terms.submit << 93)
-            | (terms.open << 124)
-            | (terms.reveal_test << 155)
-            | (terms.vote << 186)
-            | (terms.open_vote << 217)
+            schedule
             | (terms.seed_source << SEED_SOURCE)
             | (terms.panel_kind << PANEL_KIND)
             | (terms.min_contributions << MIN_CONTRIBUTIONS)
@@ -206,16 +223,28 @@ def agreement(
 
 @internal
 @pure
-def end(terms: Agreement, stages: uint256) -> uint256:
+def end(schedule: uint256, bonds: uint256, stages: uint256) -> uint256:
     """
-    @notice When the window of a stage ends, in seconds since the epoch; stage 0 is `create`, 8 the
-            opening of votes in round one, 9 and 10 the second round.
+    @notice When the window of a stage ends, in seconds since the epoch; stage 1 is that of
+            contributions, 8 that of opening votes in round one.
     """
-    time: uint256 = (terms.bonds >> CREATED) & (2**40 - 1)
-    rest: uint256 = terms.schedule
-    for stage: uint256 in range(stages, bound=10):
-        if stage == 8:
-            rest = terms.schedule >> 186
-        time = unsafe_add(time, rest & SECONDS)
-        rest = rest >> 31
-    return time
+    return unsafe_add(
+        (bonds >> CREATED) & TIME, (schedule >> unsafe_mul(31, unsafe_sub(stages, 1))) & SECONDS
+    )
+
+
+@internal
+@pure
+def round_ends(
+    schedule: uint256, bonds: uint256, number: uint256
+) -> (uint256, uint256, uint256):
+    """
+    @notice When the votes of a round begin and end, and when their openings end.
+    """
+    created: uint256 = (bonds >> CREATED) & TIME
+    start: uint256 = (schedule >> 155) & SECONDS
+    voted: uint256 = (schedule >> 186) & SECONDS
+    over: uint256 = (schedule >> 217) & SECONDS
+    if number == 2:
+        created = unsafe_add(created, unsafe_sub(over, start))
+    return unsafe_add(created, start), unsafe_add(created, voted), unsafe_add(created, over)

@@ -5,6 +5,7 @@
 """
 
 from ethereum.ercs import IERC20
+import refusals
 
 BURN: constant(address) = 0x000000000000000000000000000000000000dEaD
 
@@ -53,10 +54,10 @@ def _take(amount: uint256):
     token: address = currency
     if token == empty(address):
         if msg.value != amount:
-            raw_revert(method_id("WrongValue()"))
+            refusals.refuse(method_id("WrongValue()", output_type=bytes4))
         return
     if msg.value != 0:
-        raw_revert(method_id("WrongValue()"))
+        refusals.refuse(method_id("WrongValue()", output_type=bytes4))
     if amount == 0:
         return
     before: uint256 = staticcall IERC20(token).balanceOf(self)
@@ -65,7 +66,7 @@ def _take(amount: uint256):
     )
     after: uint256 = staticcall IERC20(token).balanceOf(self)
     if not taken or after < before or unsafe_sub(after, before) != amount:
-        raw_revert(method_id("WrongValue()"))
+        refusals.refuse(method_id("WrongValue()", output_type=bytes4))
 
 
 @internal
@@ -82,4 +83,4 @@ def _pay(payee: address, amount: uint256):
     else:
         paid = extcall IERC20(token).transfer(payee, amount, default_return_value=True)
     if not paid:
-        raw_revert(method_id("PayeeRefused()"))
+        refusals.refuse(method_id("PayeeRefused()", output_type=bytes4))

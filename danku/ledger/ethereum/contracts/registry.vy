@@ -6,6 +6,7 @@
 """
 
 import layout
+import refusals
 import money
 
 uses: money
@@ -93,23 +94,23 @@ def _in_pool(seat: uint256, version: uint256) -> bool:
 @view
 def _require_registry():
     if stake == 0:
-        raw_revert(method_id("NoRegistry()"))
+        refusals.refuse(method_id("NoRegistry()", output_type=bytes4))
 
 
 @internal
 @payable
 def _join(seats: uint256, held: uint256):
     if seats == 0 or seats > 256 or held > MAX_SLOTS:
-        raw_revert(method_id("Malformed()"))
+        refusals.refuse(method_id("Malformed()", output_type=bytes4))
     self._require_registry()
     if self._held_by(msg.sender) != held:
-        raw_revert(method_id("SeatsChanged()"))
+        refusals.refuse(method_id("SeatsChanged()", output_type=bytes4))
     registry: uint256 = self._registry
     used: uint256 = (registry >> layout.USED) & COUNT
     staked: uint256 = registry >> layout.STAKED
     price: uint256 = unsafe_mul(seats, stake)
     if unsafe_add(used, seats) > MAX_SLOTS or unsafe_add(staked, price) >= 2**96:
-        raw_revert(method_id("RegistryFull()"))
+        refusals.refuse(method_id("RegistryFull()", output_type=bytes4))
     version: uint256 = unsafe_add(registry & VERSION, 1)
     slots: uint256 = (registry >> layout.SLOTS) & COUNT
     emptied: uint256 = (registry >> layout.EMPTY) & COUNT
@@ -138,22 +139,22 @@ def _join(seats: uint256, held: uint256):
 @view
 def _own(numbers: DynArray[uint256, 256]):
     if len(numbers) == 0:
-        raw_revert(method_id("Malformed()"))
+        refusals.refuse(method_id("Malformed()", output_type=bytes4))
     for number: uint256 in numbers:
         if number >= MAX_SLOTS:
-            raw_revert(method_id("Malformed()"))
+            refusals.refuse(method_id("Malformed()", output_type=bytes4))
     self._require_registry()
     following: uint256 = 0
     for number: uint256 in numbers:
         if number < following:
-            raw_revert(method_id("SeatOrder()"))
+            refusals.refuse(method_id("SeatOrder()", output_type=bytes4))
         following = unsafe_add(number, 1)
     for number: uint256 in numbers:
         owner: uint256 = self._seats[number] & layout.OWNER
         if owner == 0:
-            raw_revert(method_id("UnknownSeat()"))
+            refusals.refuse(method_id("UnknownSeat()", output_type=bytes4))
         if owner != convert(msg.sender, uint256):
-            raw_revert(method_id("NotSeatOwner()"))
+            refusals.refuse(method_id("NotSeatOwner()", output_type=bytes4))
 
 
 @internal
@@ -162,7 +163,7 @@ def _leave(numbers: DynArray[uint256, 256]):
     self._own(numbers)
     for number: uint256 in numbers:
         if self._seats[number] >> layout.UNTIL != 0:
-            raw_revert(method_id("AlreadyLeft()"))
+            refusals.refuse(method_id("AlreadyLeft()", output_type=bytes4))
     registry: uint256 = self._registry
     version: uint256 = unsafe_add(registry & VERSION, 1)
     free: uint256 = unsafe_add(block.timestamp, unbonding)
@@ -192,10 +193,10 @@ def _unstake(numbers: DynArray[uint256, 256]) -> uint256:
     left: uint256 = 0
     for number: uint256 in numbers:
         if self._seats[number] >> layout.UNTIL == 0:
-            raw_revert(method_id("NotLeft()"))
+            refusals.refuse(method_id("NotLeft()", output_type=bytes4))
         end: uint256 = self._ends[number]
         if block.timestamp < end >> layout.FREE:
-            raw_revert(method_id("Early()"))
+            refusals.refuse(method_id("Early()", output_type=bytes4))
         left = unsafe_add(left, unsafe_sub(stake, end & layout.AMOUNT))
         self._seats[number] = emptied << layout.SINCE
         self._ends[number] = 0
