@@ -6,6 +6,7 @@ takes its place, and so on (contracts/Arena.vy).
 
 from __future__ import annotations
 
+from danku.errors import Rejected
 from danku.ledger.ethereum.chain import Chain
 from danku.ledger.ethereum.history import History
 from danku.ledger.ethereum.network import Network
@@ -25,6 +26,19 @@ def beacon_for(
     number = beacon_block(first, next_block, network.beacon_blocks) if first else None
     block = None if number is None else chain.block(number)
     return block.hash if block else None
+
+
+def no_beacon(action: Action, history: History, newest: int) -> Rejected | None:
+    """What to tell of a draw that its beacon is not there for; None where it needs none."""
+    first = history.beacon_blocks.get(getattr(action, "challenge", ""), 0)
+    if not first:
+        return None
+    return Rejected(
+        "BeaconUnavailable",
+        f"the beacon is the hash of block {first}, and the chain is at block {newest}",
+        why="that block was fixed before anybody could know its hash",
+        fix=f"wait {max(0, first - newest)} blocks, then run the command again",
+    )
 
 
 def beacon_block(first: int, next_block: int, kept: int) -> int | None:

@@ -15,7 +15,7 @@ from typing import NoReturn
 from danku.crypto.hashing import from_hex
 from danku.crypto.signatures import PrivateKey
 from danku.errors import DataError, Rejected
-from danku.ledger.ethereum.beacon import beacon_for
+from danku.ledger.ethereum.beacon import beacon_for, no_beacon
 from danku.ledger.ethereum.cache import Cache
 from danku.ledger.ethereum.calls import call_of
 from danku.ledger.ethereum.chain import Chain, Inclusion
@@ -190,7 +190,12 @@ class EthereumLedger:
             )
         beacon = beacon_for(action, history, self._chain, self._network, latest.number + 1)
         context = Context(sender, self._chain.next_time(latest), value, beacon)
-        apply(history.state, action, context)
+        try:
+            apply(history.state, action, context)
+        except Rejected as refusal:
+            if refusal.rule == "BeaconUnavailable":
+                raise no_beacon(action, history, latest.number) or refusal from None
+            raise
         crosscheck(action, sender, history, self._chain, latest.number)
         return history
 
