@@ -283,8 +283,8 @@ LIES: dict[str, Callable[[Call, Any], Any]] = {
     "no data": changed(0, data="0x"),
     "half a word": changed(1, data="0x1234"),
     "no hex": changed(1, data="0xzz"),
-    "another commitment": spliced(0, 2, ONES),
-    "another pot": spliced(0, 24, ONES),
+    "another commitment": spliced(1, 0, ONES),
+    "another prize": spliced(0, 1, ONES),
     "another sender": lambda call, logs: changed(
         1, topics=[*logs[1]["topics"][:2], "0x" + "00" * 12 + "22" * 20]
     )(call, logs),
