@@ -106,7 +106,7 @@ def add(
     Without --contract, a network that is known gets another node.
     """
     from danku.errors import UsageError
-    from danku.ledger.ethereum.deployment import first_block_of, inspect
+    from danku.ledger.ethereum.deployment import check_creation, first_block_of, inspect
     from danku.ledger.ethereum.network import Network
     from danku.roles.networks import check_name, find
 
@@ -131,6 +131,12 @@ def add(
         network = inspect(chain, bare)
         first = first_block_of(chain, network) if first_block is None else first_block
         network = _from_block(network, first)
+        if not check_creation(chain, network):
+            session.say(
+                "which transaction made the contract is not known, so who made it is trusted "
+                "not to have begun with false books; --first-block N names its block",
+                "yellow",
+            )
     _kept(session, name, network, rpc)
 
 

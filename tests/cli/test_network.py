@@ -195,6 +195,25 @@ def test_a_copy_of_the_workspace_needs_only_the_address_of_a_node(
     assert given("ledger", "show")["chain_id"] == 31_337
 
 
+def test_a_contract_whose_books_were_forged_at_its_making_is_refused(
+    playing: OnChain, node: Node
+) -> None:
+    """The very code of danku at its address, and a credit in its storage that nobody paid for."""
+    [made] = playing("network", "list")["networks"]
+    code = node.call("eth_getCode", made["contract"], "latest")[2:]
+    size = len(code) // 2
+    # sstore(0, 1), then return all that follows these 19 bytes.
+    forged = f"0x600160005561{size:04x}601360003961{size:04x}6000f3{code}"
+    sender = node.call("eth_accounts")[0]
+    sent = node.call("eth_sendTransaction", {"from": sender, "data": forged})
+    node.mine()
+    evil = node.call("eth_getTransactionReceipt", sent)["contractAddress"]
+    assert node.call("eth_getCode", evil, "latest")[2:] == code
+    words = ("network", "add", "evil", "--rpc", node.url, "--contract", evil)
+    run = playing.refused(*words, code=7, error="NodeContradicts")
+    assert "made by other code" in run.json["what"]
+
+
 def test_settings_that_danku_toml_had_stay(playing: OnChain) -> None:
     config = playing.folder / CONFIG
     text = config.read_text("utf-8")

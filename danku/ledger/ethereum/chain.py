@@ -156,6 +156,18 @@ class Chain:
             contract=None if created is None else address(created, "receipt's contract"),
         )
 
+    def creations(self, number: int) -> list[tuple[Digest, bytes]]:
+        """The transactions of a block that create contracts, and the code that they run."""
+        found = self.transport.call("eth_getBlockByNumber", hex(number), True)
+        transactions = field(found, "transactions") if found is not None else []
+        if not isinstance(transactions, list):
+            raise malformed("block's transactions")
+        return [
+            (digest(field(each, "hash"), "transaction"), octets(field(each, "input"), "input"))
+            for each in transactions
+            if field(each, "to") is None
+        ]
+
     def _block(self, which: str) -> Block | None:
         found = self.transport.call("eth_getBlockByNumber", which, False)
         if found is None:

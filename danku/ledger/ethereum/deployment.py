@@ -116,6 +116,31 @@ def first_block_of(chain: Chain, network: Network) -> int:
     return low
 
 
+def check_creation(chain: Chain, network: Network) -> bool:
+    """See that the shipped code made the arena, so that it began with nobody's money in its books.
+
+    Returns whether the transaction that made it was found in the network's first block.
+
+    Raises:
+        NodeContradicts: other code made it.
+    """
+    arena = network.contract
+    court = "0x" + _word(chain, arena, "court()").hex()[-40:]
+    expected = encode_creation(ARENA, court, _number(chain, arena, "block_seconds()"))
+    for transaction, data in chain.creations(network.first_block):
+        made = chain.inclusion(transaction)
+        if made is None or made.contract != arena:
+            continue
+        if data != expected:
+            raise NodeContradicts(
+                f"the contract at {arena} was made by other code than danku's",
+                why="such code can write any debt into its books before anybody plays",
+                fix="play on a contract that danku network deploy made",
+            )
+        return True
+    return False
+
+
 def _check_code(chain: Chain, where: Address, name: str) -> None:
     code, runtime = chain.code(where), artifact(name).runtime
     if not code:
