@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ NAMES = ("Arena", "Court")
 _OUTPUTS = ("abi", "bytecode", "bytecode_runtime", "layout")
 
 
-def compile_contract(name: str) -> dict[str, Any]:
+@lru_cache
+def compile_contract(name: str, folder: Path = CONTRACTS) -> dict[str, Any]:
     """The compiler's outputs for a contract, by name."""
-    bundle = FilesystemInputBundle([CONTRACTS])
-    with bundle.search_path(CONTRACTS):
+    bundle = FilesystemInputBundle([folder])
+    with bundle.search_path(folder):
         source = bundle.load_file(f"{name}.vy")
     outputs: dict[str, Any] = compile_from_file_input(
         source, input_bundle=bundle, output_formats=_OUTPUTS

@@ -35,9 +35,12 @@ def types_of(items: list[Mapping[str, Any]]) -> list[str]:
 
 
 @lru_cache
-def _interface(name: str) -> tuple[dict[str, Any], dict[bytes, Any]]:
+def _shipped_interface(name: str) -> tuple[dict[str, Any], dict[bytes, Any]]:
+    return _interface(shipped(name)["abi"])
+
+
+def _interface(abi: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[bytes, Any]]:
     """Functions by name and events by topic."""
-    abi = shipped(name)["abi"]
     functions = {item["name"]: item for item in abi if item["type"] == "function"}
     events = {}
     for item in abi:
@@ -69,10 +72,11 @@ class Reverted(Exception):
 class Contract:
     """A contract at an address."""
 
-    def __init__(self, node: Node, address: str, name: str = "Arena") -> None:
+    def __init__(self, node: Node, address: str, abi: list[dict[str, Any]] | None = None) -> None:
+        """Without an ABI it is an arena."""
         self.node = node
         self.address = address
-        self.functions, self.events = _interface(name)
+        self.functions, self.events = _interface(abi) if abi else _shipped_interface("Arena")
 
     def data(self, function: str, arguments: tuple[Any, ...]) -> str:
         types = types_of(self.functions[function]["inputs"])

@@ -155,12 +155,17 @@ _codes: dict[tuple[int, int], tuple[str, str, str]] = {}
 """Of each registry, the court's address and code and the arena's code."""
 
 
-def _start_afresh(node: Node, state: State) -> None:
-    """A chain with nothing on it but an arena at the simulator's address."""
+def forget(node: Node) -> None:
+    """Take a chain back to its first block."""
     if node.url in _firsts:
         node.revert(_firsts[node.url])
     _firsts[node.url] = node.snapshot()
     node.call("anvil_autoImpersonateAccount", True)
+
+
+def _start_afresh(node: Node, state: State) -> None:
+    """A chain with nothing on it but an arena at the simulator's address."""
+    forget(node)
     terms = state.registry.terms if state.registry else None
     wanted = (int(terms.stake), terms.unbonding) if terms else (0, 0)
     if wanted not in _codes:
