@@ -17,6 +17,8 @@ import typer
 from danku.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
     from danku.cli.terminal import Terminal
     from danku.crypto.signatures import PrivateKey
     from danku.ledger.ethereum.sender import Quote
@@ -56,6 +58,7 @@ class Session:
         self.yes = yes
         self.key_name = as_
         self._root = workspace
+        self._shown: list[Bars] = []
         self._bars = ExitStack()
         self._report: Progress | None = None
 
@@ -142,8 +145,12 @@ class Session:
         """
         from danku.cli.render import cost
 
+        for bars in self._shown:
+            bars.stop()
         self.say(cost(quote))
         self.confirm(f"send the {quote.what}?")
+        for bars in self._shown:
+            bars.start()
 
     def _reading(self, what: str, done: int, total: int) -> None:
         """Show how far reading a ledger has come; the bar goes when it is done."""
@@ -168,6 +175,7 @@ class Session:
         )
         hidden = self.json or not self.err.is_terminal
         with Bars(*columns, console=self.err, transient=True, disable=hidden) as bars:
+            self._shown.append(bars)
             tasks: dict[str, Any] = {}
 
             def report(what: str, done: int, total: int) -> None:
@@ -175,7 +183,10 @@ class Session:
                     tasks[what] = bars.add_task(what, total=total)
                 bars.update(tasks[what], completed=done, total=total)
 
-            yield report
+            try:
+                yield report
+            finally:
+                self._shown.remove(bars)
 
 
 def command(

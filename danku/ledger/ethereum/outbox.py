@@ -73,8 +73,8 @@ class Waiting(Record):
 class Outbox:
     """The waiting transaction of one key on one chain."""
 
-    def __init__(self, folder: Path, sender: Address) -> None:
-        self._path = folder / f"sending-{sender}.json"
+    def __init__(self, folder: Path, chain_id: int, sender: Address) -> None:
+        self._path = folder / f"sending-{chain_id}-{sender}.json"
 
     @contextmanager
     def held(self) -> Iterator[None]:

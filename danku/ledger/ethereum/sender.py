@@ -127,12 +127,11 @@ class Sender:
             FeesTooHigh: the chain asks for more than the caps allow.
             StorageError: it could not be kept, or no node answers.
         """
-        outbox = Outbox(self._folder, key.address)
+        outbox = Outbox(self._folder, self._network.chain_id, key.address)
         with outbox.held():
             left = outbox.load()
             if left is not None:
-                self._send_again(left)
-                inclusion = self._see_through(key, outbox, left)
+                inclusion = self._settled(key, outbox, left)
                 if inclusion is not None and left.purpose == purpose:
                     return inclusion
             message = build()
@@ -147,6 +146,14 @@ class Sender:
                     fix="danku status shows what counts; then run the command again if it is due",
                 )
             return inclusion
+
+    def _settled(self, key: PrivateKey, outbox: Outbox, left: Waiting) -> Inclusion | None:
+        """See what an earlier command left to its end; None if nothing came of it."""
+        self._send_again(left)
+        try:
+            return self._see_through(key, outbox, left)
+        except Failed:
+            return None
 
     def _sign(self, key: PrivateKey, purpose: Digest, message: Message) -> Waiting:
         sender, chain = key.address, self._chain
