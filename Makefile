@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak accuracy conformance emulate simulate contracts gas clean
+.PHONY: help setup demo demo-ethereum test lint bench soak accuracy conformance emulate simulate contracts gas clean
 
 help: ## list what there is to make
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
 
 setup: $(STAMP) ## build .venv with danku and everything its tests need
 
@@ -28,6 +28,9 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP) ## play a whole competition in a throw-away sandbox
 	$(BIN)/danku demo
+
+demo-ethereum: $(STAMP) ## play it on a real Ethereum node, and compare
+	$(BIN)/python -m tests.ethereum.demo
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
@@ -64,5 +67,5 @@ gas: $(STAMP) ## measure what the contracts cost; writes docs/gas.md
 	$(BIN)/python -m tests.ethereum.gas
 
 clean: ## remove .venv, caches and builds
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find challenges danku tests -name __pycache__ -type d -prune -exec rm -rf {} +

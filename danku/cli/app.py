@@ -19,6 +19,7 @@ from danku.cli import (
     ledger,
     merging,
     model,
+    network,
     status,
     validator,
     workspace,
@@ -60,7 +61,7 @@ def root(
 for group in (workspace, status, competition):
     group.register(app)
 merging.register(ledger.app)
-for group in (keys, challenge, data, model, validator, learn, ledger):
+for group in (keys, challenge, data, model, validator, learn, ledger, network):
     app.add_typer(group.app)
 
 

@@ -132,7 +132,7 @@ def grant(
     from danku.protocol.records import convert
 
     plain = {"kind": "grant", "address": address.lower(), "amount": str(amount)}
-    receipt = session.workspace.ledger.submit(session.key, convert(plain, Grant, "grant"))
+    receipt = session.workspace.embedded.submit(session.key, convert(plain, Grant, "grant"))
     value = {"address": address.lower(), "amount": str(amount), **receipt_value(receipt)}
     session.emit(value, lambda: session.out.tell(f"granted {amount:,} to {address}"))
 
@@ -152,7 +152,7 @@ def advance_time(
         seconds = int(parse_duration(duration))
     except ValueError as error:
         raise UsageError(str(error)) from None
-    receipt = session.workspace.ledger.submit(session.key, AdvanceTime(seconds))
+    receipt = session.workspace.embedded.submit(session.key, AdvanceTime(seconds))
     now = session.workspace.ledger.time()
     value = {**receipt_value(receipt), "time": now}
     session.emit(value, lambda: session.out.print(f"ledger time is {moment(now)}"))

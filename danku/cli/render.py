@@ -14,6 +14,7 @@ from rich.text import Text
 from danku.cli.terminal import verbatim
 
 if TYPE_CHECKING:
+    from danku.ledger.ethereum.sender import Quote
     from danku.roles.auditor import Report
     from danku.roles.board import Board
     from danku.roles.stages import Window
@@ -49,6 +50,23 @@ STATUS_COLOURS = {
 def moment(seconds: int) -> str:
     """A ledger time as UTC to the second."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def coin(wei: int) -> str:
+    """Wei as the chain's coin, to six significant digits."""
+    return f"{wei / 10**18:.6g} ether"
+
+
+def cost(quote: Quote) -> str:
+    """What a transaction costs, in a line."""
+    from danku.ledger.ethereum.fees import gwei
+
+    each = min(quote.base_fee + quote.fees.tip, quote.fees.most)
+    carried = f", and carries {coin(quote.value)}" if quote.value else ""
+    return (
+        f"{quote.what}: {quote.gas:,} gas, about {coin(quote.expected)} at {gwei(each)} gwei each, "
+        f"never more than {coin(quote.ceiling)}{carried}"
+    )
 
 
 def span(seconds: int) -> str:

@@ -7,7 +7,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,8 +17,11 @@ import typer
 from danku.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
     from danku.cli.terminal import Terminal
     from danku.crypto.signatures import PrivateKey
+    from danku.ledger.ethereum.sender import Quote
     from danku.protocol.state import Challenge
     from danku.roles.progress import Progress
     from danku.roles.workspace import Workspace
@@ -55,6 +58,9 @@ class Session:
         self.yes = yes
         self.key_name = as_
         self._root = workspace
+        self._shown: list[Bars] = []
+        self._bars = ExitStack()
+        self._report: Progress | None = None
 
     @cached_property
     def out(self) -> Terminal:
@@ -76,7 +82,9 @@ class Session:
         from danku.roles.workspace import Workspace, find_workspace
 
         root = self._root.resolve() if self._root else find_workspace(Path.cwd())
-        return Workspace(root)
+        found = Workspace(root)
+        found.approve, found.reading = self.approve, self._reading
+        return found
 
     @cached_property
     def key(self) -> PrivateKey:
@@ -129,6 +137,30 @@ class Session:
         if not typer.confirm(printable(question), err=True):
             raise Declined("declined; nothing was done", fix="run it again, or add --yes")
 
+    def approve(self, quote: Quote) -> None:
+        """Show what a transaction costs, and go on only if the user agrees.
+
+        Raises:
+            Declined: as `confirm`.
+        """
+        from danku.cli.render import cost
+
+        for bars in self._shown:
+            bars.stop()
+        self.say(cost(quote))
+        self.confirm(f"send the {quote.what}?")
+        for bars in self._shown:
+            bars.start()
+
+    def _reading(self, what: str, done: int, total: int) -> None:
+        """Show how far reading a ledger has come; the bar goes when it is done."""
+        report = self._bars.enter_context(self.progress()) if self._report is None else self._report
+        self._report = report
+        report(what, done, total)
+        if done >= total:
+            self._bars.close()
+            self._report = None
+
     @contextmanager
     def progress(self) -> Iterator[Progress]:
         """A progress bar on stderr for steps of more than a moment; hidden with --json."""
@@ -143,6 +175,7 @@ class Session:
         )
         hidden = self.json or not self.err.is_terminal
         with Bars(*columns, console=self.err, transient=True, disable=hidden) as bars:
+            self._shown.append(bars)
             tasks: dict[str, Any] = {}
 
             def report(what: str, done: int, total: int) -> None:
@@ -150,7 +183,10 @@ class Session:
                     tasks[what] = bars.add_task(what, total=total)
                 bars.update(tasks[what], completed=done, total=total)
 
-            yield report
+            try:
+                yield report
+            finally:
+                self._shown.remove(bars)
 
 
 def command(

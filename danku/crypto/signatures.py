@@ -114,9 +114,17 @@ class PrivateKey:
         Raises:
             ValueError: the digest is not 32 bytes.
         """
+        return self.sign_recoverable(digest)[:SIGNATURE_BYTES]
+
+    def sign_recoverable(self, digest: bytes) -> bytes:
+        """As `sign`, and a 65th byte, 0 or 1: the parity of the point's y, as transactions have it.
+
+        Raises:
+            ValueError: the digest is not 32 bytes.
+        """
         if len(digest) != DIGEST_BYTES:
-            raise ValueError(f"a digest has 32 bytes, not {len(digest)}")
-        return self._key.sign_msg_hash(digest).to_bytes()[:SIGNATURE_BYTES]
+            raise ValueError(f"a digest has {DIGEST_BYTES} bytes, not {len(digest)}")
+        return self._key.sign_msg_hash(digest).to_bytes()
 
     def derive(self, purpose: str, *parts: bytes) -> bytes:
         """32 bytes that only this key's holder can compute, and will find again (RFC 2104).

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from danku.crypto.signatures import PrivateKey
+from danku.ledger.embedded.envelope import AdvanceTime
+from danku.protocol.terms import SeedSource
 from danku.roles.setup import make_workspace
 from danku.roles.workspace import Workspace
 
@@ -43,15 +46,41 @@ class Actor:
         return self.workspace.ledger.balance(self.address)
 
 
-def assemble(root: Path) -> dict[str, Actor]:
-    """The cast, with a fresh sandbox ledger in the organizer's workspace."""
-    cast: dict[str, Actor] = {}
-    public: Path | None = None
-    for name in ROLES:
-        if public is None:
-            workspace = make_workspace(root / name, sandbox=True, play_money=2_000_000)
-            public = workspace.public
-        else:
-            workspace = make_workspace(root / name, join=public)
-        cast[name] = Actor(name, PrivateKey.generate(), workspace)
-    return cast
+class Venue(Protocol):
+    """The ledger that the demo is played on."""
+
+    @property
+    def seed_source(self) -> SeedSource:
+        """What the seed is mixed from there."""
+        ...
+
+    def assemble(self, root: Path) -> dict[str, Actor]:
+        """The cast, each with a workspace under ``root`` and money to play with."""
+        ...
+
+    def pass_time(self, host: Actor, seconds: int) -> None:
+        """Have the ledger's time be so much later."""
+        ...
+
+
+class Sandbox:
+    """A fresh sandbox ledger in the organizer's workspace."""
+
+    seed_source: SeedSource = "contributions"
+
+    def assemble(self, root: Path) -> dict[str, Actor]:
+        """See `Venue`."""
+        cast: dict[str, Actor] = {}
+        public: Path | None = None
+        for name in ROLES:
+            if public is None:
+                workspace = make_workspace(root / name, sandbox=True, play_money=2_000_000)
+                public = workspace.public
+            else:
+                workspace = make_workspace(root / name, join=public)
+            cast[name] = Actor(name, PrivateKey.generate(), workspace)
+        return cast
+
+    def pass_time(self, host: Actor, seconds: int) -> None:
+        """See `Venue`."""
+        host.workspace.embedded.submit(host.key, AdvanceTime(seconds))

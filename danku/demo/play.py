@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from danku.demo.cast import SUBMITTERS, VALIDATORS, Actor, assemble
+from danku.demo.cast import SUBMITTERS, VALIDATORS, Actor, Sandbox, Venue
 from danku.errors import Rejected, UsageError
-from danku.ledger.embedded.envelope import AdvanceTime
 from danku.protocol.actions import Convene, Draw, Finalize, Open, Submit, kind_of
 from danku.protocol.state import Challenge
 from danku.roles import organizer, seeds, submitter, validator
@@ -50,10 +49,11 @@ def play(narrator: Narration, keep: Path | None = None) -> dict[str, Any]:
 class Game:
     """One play-through."""
 
-    def __init__(self, root: Path, narrator: Narration) -> None:
+    def __init__(self, root: Path, narrator: Narration, venue: Venue | None = None) -> None:
         self.started = time.monotonic()
         self.narrator = narrator
-        self.cast = assemble(root)
+        self.venue = venue or Sandbox()
+        self.cast = self.venue.assemble(root)
         self.names = {actor.address: name for name, actor in self.cast.items()}
         self.refusals: list[dict[str, Any]] = []
         self.before = self._balances()
@@ -85,7 +85,7 @@ class Game:
     def _wait_until(self, moment: int) -> None:
         seconds = moment - self.host.workspace.ledger.time()
         if seconds > 0:
-            self.host.workspace.ledger.submit(self.host.key, AdvanceTime(seconds))
+            self.venue.pass_time(self.host, seconds)
             self.narrator.wait(seconds)
 
     def _initialization(self) -> None:
@@ -93,6 +93,8 @@ class Game:
         panel = [self.cast[name].address for name in VALIDATORS]
         folder = new_challenge(self.host.workspace, None, TEMPLATE, panel)
         draft = read_draft(folder / "challenge.toml")
+        terms = msgspec.structs.replace(draft.terms, seed_source=self.venue.seed_source)
+        draft = replace(draft, terms=terms)
         created = create(self.host.workspace, self.host.key, draft)
         self.identity = created.id
         self.noted_head = self.host.workspace.ledger.head()

@@ -36,6 +36,8 @@ class Entry(Receipt):
     """One of `danku.protocol.actions`, or a record of the ledger's own."""
     value: int
     """The money that it carried, in the ledger's smallest unit."""
+    beacon: Digest | None = None
+    """The public randomness that the rules saw, on a ledger that has some."""
 
 
 class Ledger(Protocol):
@@ -73,6 +75,14 @@ class Ledger(Protocol):
 
     def head(self) -> Digest:
         """What the newest entry hashes to, and with it everything before; worth noting down."""
+        ...
+
+    def check(self, sender: Address, action: Action, value: int = 0) -> None:
+        """Raise what would be said of an action now, as far as it can be told without sending it.
+
+        Raises:
+            Rejected: a rule forbids it, or the sender does not have the money.
+        """
         ...
 
     def submit(self, key: PrivateKey, action: Action, value: int = 0) -> Receipt:

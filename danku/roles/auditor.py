@@ -3,7 +3,8 @@
 The steps, in order; each ends the verification if it fails, since later ones build on it:
 
 1. journal: hash chain, signatures, nonces, times and every rule, replayed from the genesis; the
-   head that the verifier noted stands in it.
+   head that the verifier noted stands in it. On Ethereum, what the contract logged takes the
+   journal's place, and every rule is applied again.
 2. terms: the manifest is the one whose digest the terms hold.
 3. seed: openings match their commitments; the seed and the partition follow from them.
 4. train data: groups, nonces and Merkle proofs lead to the data root that came before the seed.
@@ -34,7 +35,6 @@ from typing import TYPE_CHECKING
 from danku.crypto.commitments import seed_commitment, submission_commitment
 from danku.crypto.hashing import from_hex, keccak, to_hex
 from danku.errors import DankuError, DataError, StorageError
-from danku.ledger.embedded.verification import JournalReport, verify_journal
 from danku.protocol.actions import Ballot
 from danku.protocol.committee import decision
 from danku.protocol.draw import partition, seed_of
@@ -64,6 +64,7 @@ from danku.roles.evidence import (
 )
 from danku.roles.learning import chain
 from danku.roles.progress import Progress, quiet
+from danku.roles.replaying import Replayed, replay
 from danku.roles.seats_audit import Mismatch, Watch, agree, check_committees, check_penalties
 from danku.roles.workspace import Workspace
 from danku.storage.port import Corrupt
@@ -106,7 +107,7 @@ class Audit:
     noted_head: Digest | None
     evaluator: Callable[[], AbstractContextManager[Evaluator]]
     progress: Progress
-    journal: JournalReport = field(init=False)
+    record: Replayed = field(init=False)
     challenge: Challenge = field(init=False)
     manifest: Manifest = field(init=False)
     result: Result | None = None
@@ -116,7 +117,7 @@ class Audit:
 
     @property
     def state(self) -> State:
-        return self.journal.state
+        return self.record.state
 
     @property
     def ballot(self) -> Ballot | None:
@@ -124,27 +125,9 @@ class Audit:
         return self.challenge.settlement.ballot if self.challenge.settlement else None
 
     def check_journal(self) -> str:
-        self.journal = verify_journal(
-            self.workspace.journal,
-            head=self.noted_head,
-            clock=self.workspace.clock,
-            progress=lambda done, total: self.progress("replaying the journal", done, total),
-            observe=self.watch,
-        )
-        self.workspace.ledger.head()
+        self.record = replay(self.workspace, self.noted_head, self.watch, self.progress)
         self.challenge = find(self.state, self.challenge_id)
-        return self._journal_detail()
-
-    def _journal_detail(self) -> str:
-        report, details = self.journal, []
-        details.append(f"{report.lines} lines, signed by {report.signers} keys")
-        if report.later is not None:
-            details.append(f"the noted head is {report.later} lines back")
-        if report.genesis.sequencer is None:
-            details.append("times are asserted by the writers")
-        if report.genesis.sandbox:
-            details.append("a sandbox: money and stake have no force")
-        return "; ".join(details)
+        return self.record.detail
 
     def check_terms(self) -> str:
         self.manifest = self.workspace.manifest(self.challenge)
@@ -163,8 +146,9 @@ class Audit:
         if challenge.seed is None:
             return "the seed is not drawn yet"
         secrets = [secret for _, _, secret in openings if secret is not None]
-        if challenge.terms.seed_source == "contributions":
-            agree(seed_of(challenge.id, secrets, None), challenge.seed, "seed")
+        beacon = self.record.beacons.get(challenge.id)
+        mixed = [] if challenge.terms.seed_source == "beacon" else secrets
+        agree(seed_of(challenge.id, mixed, beacon), challenge.seed, "seed")
         test = partition(challenge.seed, challenge.terms.groups, challenge.terms.test_groups)
         return f"{len(secrets)} secrets, {len(test)} of {challenge.terms.groups} groups are test"
 
@@ -397,10 +381,10 @@ def verify(
             failed = True
             detail = error.what + (f" ({error.why})" if error.why else "")
             steps.append(Step(number, name, False, detail))
-    reached = hasattr(audit, "journal")
+    reached = hasattr(audit, "record")
     return Report(
         challenge_id,
         tuple(steps),
-        audit.journal.head if reached else ZERO_DIGEST,
-        audit.journal.lines if reached else 0,
+        audit.record.head if reached else ZERO_DIGEST,
+        audit.record.lines if reached else 0,
     )

@@ -23,7 +23,7 @@ from danku.protocol.manifest import (
     Text,
 )
 from danku.protocol.records import decode_scalar
-from danku.protocol.terms import NamedPanel, Panel, Reward, Schedule, SeatsPanel
+from danku.protocol.terms import NamedPanel, Panel, Reward, Schedule, SeatsPanel, SeedSource
 from danku.protocol.types import SCORE_LIMIT, SCORE_UNIT, Address, Amount, Score
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -93,6 +93,8 @@ class ValidatorsSection(Record):
     """Parts per 10,000 of a seat's stake."""
     silence_share: int = 500
     min_contributions: int = 1
+    seed_source: SeedSource = "contributions"
+    """`beacon` and `both` need a ledger that has public randomness."""
 
 
 class ChallengeFile(Record):

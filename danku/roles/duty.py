@@ -10,7 +10,7 @@ from danku.errors import Rejected
 from danku.protocol.actions import Action
 from danku.protocol.rules import apply
 from danku.protocol.state import Challenge, Context, State
-from danku.protocol.types import Address
+from danku.protocol.types import ZERO_DIGEST, Address
 from danku.roles.progress import Progress
 from danku.roles.workspace import Workspace
 
@@ -47,9 +47,10 @@ class View:
     time: int
 
     def allowed(self, action: Action) -> bool:
-        """Whether the rules would accept an action now."""
+        """Whether the rules would accept an action now, with a beacon where one is agreed on."""
+        beacon = None if self.challenge.terms.seed_source == "contributions" else ZERO_DIGEST
         try:
-            apply(self.state, action, Context(self.address, self.time))
+            apply(self.state, action, Context(self.address, self.time, beacon=beacon))
         except Rejected:
             return False
         return True

@@ -111,7 +111,7 @@ def read_draft(path: Path) -> Draft:
         data_root=ZERO_DIGEST,
         groups=len(plan),
         test_groups=min(len(plan) - 1, max(1, round(file.data.test_fraction * len(plan)))),
-        seed_source="contributions",
+        seed_source=file.validators.seed_source,
         min_contributions=file.validators.min_contributions,
         schedule=schedule_of(file),
         reward=reward_of(file, path),

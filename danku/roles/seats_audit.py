@@ -10,7 +10,6 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from danku.errors import VerificationFailed
-from danku.ledger.embedded.replay import Step
 from danku.protocol.committee import serves, walked
 from danku.protocol.draw import mix_in
 from danku.protocol.registry import in_pool
@@ -45,16 +44,16 @@ class Watch:
         self.settled: Registry | None = None
         """Right after."""
 
-    def __call__(self, step: Step) -> None:
-        before, self._before = self._before, step.state
-        found = step.state.challenges.get(self._challenge)
+    def __call__(self, state: State) -> None:
+        before, self._before = self._before, state
+        found = state.challenges.get(self._challenge)
         known = before.challenges.get(self._challenge) if before else None
         if found is None or known is found:
             return
         if known is None:
-            self.created = step.state.registry
+            self.created = state.registry
         elif known.settlement is None and found.settlement is not None and before is not None:
-            self.unsettled, self.settled = before.registry, step.state.registry
+            self.unsettled, self.settled = before.registry, state.registry
 
 
 def check_committees(challenge: Challenge, watch: Watch) -> str:

@@ -9,6 +9,7 @@ from danku.ledger.embedded.refusals import Refusal, read_refusals
 from danku.ledger.embedded.repository import Repository
 from danku.ledger.port import Entry
 from danku.roles.merge_driver import is_installed
+from danku.roles.networks import EMBEDDED
 from danku.roles.workspace import Workspace
 
 
@@ -36,7 +37,9 @@ def sharing(workspace: Workspace) -> Sharing:
     Raises:
         DankuError: the ledger cannot be read.
     """
-    ledger = workspace.ledger
+    if workspace.network != EMBEDDED:
+        return Sharing(False, None, (), (), False, "")
+    ledger = workspace.embedded
     refused = _open_refusals(workspace)
     repository = Repository.around(workspace.journal)
     view = repository.view() if repository else None
@@ -56,7 +59,7 @@ def _open_refusals(workspace: Workspace) -> list[Refusal]:
     refused = read_refusals(workspace.journal)
     if not refused:
         return []
-    entries = list(workspace.ledger.actions())
+    entries = list(workspace.embedded.actions())
     standing = {entry.digest for entry in entries}
     acted = {entry.sender: entry.time for entry in entries}
     return [

@@ -10,22 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from danku.errors import DataError, UsageError
-from danku.ledger.embedded.errors import refuse
 from danku.ledger.embedded.ledger import EmbeddedLedger, system_clock
 from danku.ledger.embedded.repository import Repository
+from danku.ledger.ethereum.network import Network
 from danku.protocol.actions import Action
 from danku.protocol.guards import find
 from danku.protocol.manifest import MANIFEST_BYTES, Manifest, Record
 from danku.protocol.records import decode
-from danku.protocol.rules import apply
-from danku.protocol.state import Challenge, Context, State
+from danku.protocol.state import Challenge, State
 from danku.protocol.types import Digest
+from danku.roles.networks import EMBEDDED, folder_of, url_of
+from danku.roles.networks import find as find_network
 from danku.roles.playable import check_playable
+from danku.roles.progress import Progress, quiet
 from danku.roles.vault import Vault
 
 if TYPE_CHECKING:
     from danku.crypto.signatures import PrivateKey
-    from danku.ledger.port import Receipt
+    from danku.ledger.ethereum.sender import Approve
+    from danku.ledger.port import Ledger, Receipt
     from danku.storage.port import Store
 
 CONFIG = "danku.toml"
@@ -42,6 +45,13 @@ class Settings(Record):
     """Models evaluated at once; 0 for as many as there are processors."""
     evaluations: str = "private/evaluations"
     """Where verdicts are remembered."""
+    network: str = EMBEDDED
+    """One of ``networks``, or the embedded ledger."""
+    networks: dict[str, Network] = msgspec.field(default_factory=dict)
+
+
+class EmbeddedOnly(UsageError):
+    """Only the embedded ledger can do this."""
 
 
 class NoWorkspace(UsageError):
@@ -71,12 +81,30 @@ def read_settings(root: Path) -> Settings:
         DataError: danku.toml is malformed.
     """
     try:
-        return msgspec.toml.decode((root / CONFIG).read_bytes(), type=Settings)
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
-        raise DataError(
-            f"{root / CONFIG} cannot be read: {error}",
-            fix="it may hold: public, keys, private, evaluations (paths as strings), workers",
-        ) from None
+        data = (root / CONFIG).read_bytes()
+    except OSError as error:
+        raise _unreadable(root / CONFIG, error) from None
+    return parse_settings(data, root / CONFIG)
+
+
+def parse_settings(data: bytes, path: Path) -> Settings:
+    """The settings that a danku.toml holds.
+
+    Raises:
+        DataError: it is malformed.
+    """
+    try:
+        return msgspec.toml.decode(data, type=Settings)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path} cannot be read: {error}",
+        fix="it may hold: public, keys, private, evaluations (paths as strings), workers, "
+        "network (a name) and a table [networks.NAME] for each",
+    )
 
 
 class Workspace:
@@ -98,20 +126,54 @@ class Workspace:
         self.workers = settings.workers
         self.cluster: str | None = None
         """The address of a Dask cluster that evaluates instead of this machine."""
+        self.network = settings.network
+        self.networks = settings.networks
+        self.approve: Approve = lambda quote: None
+        """Asked before a transaction is sent that costs something."""
+        self.reading: Progress = quiet
+        """Told how far reading the ledger has come, where that takes long."""
         self.vault = Vault(self.private)
         self.clock = clock
         self._use_cache = use_cache
 
     @cached_property
-    def ledger(self) -> EmbeddedLedger:
-        """The embedded ledger of the public folder."""
+    def ledger(self) -> Ledger:
+        """The ledger that the workspace plays on.
+
+        Raises:
+            UnknownNetwork: the workspace does not know the network, or where a node of it is.
+            ExtraMissing: the packages for Ethereum are not installed.
+            NodeContradicts: the node is not of this chain, or has no such contract.
+            NetworkError: the node gives no usable answer.
+        """
+        if self.network == EMBEDDED:
+            return self.embedded
+        from danku.ledger.ethereum.ledger import EthereumLedger
+        from danku.ledger.ethereum.transport import Transport
+
+        return EthereumLedger(
+            Transport(url_of(self.private, self.network)),
+            find_network(self.networks, self.network),
+            folder_of(self.private, self.network),
+            approve=lambda quote: self.approve(quote),
+            progress=lambda done, total: self.reading("reading the chain", done, total),
+        )
+
+    @cached_property
+    def embedded(self) -> EmbeddedLedger:
+        """The embedded ledger of the public folder.
+
+        Raises:
+            EmbeddedOnly: the workspace plays on another one.
+        """
+        journal = self.journal
         self.private.mkdir(mode=0o700, exist_ok=True)
         return EmbeddedLedger(
-            self.journal,
+            journal,
             heads=self.heads,
             cache=self.private / "state.cache" if self._use_cache else None,
             clock=self.clock,
-            repository=Repository.around(self.journal),
+            repository=Repository.around(journal),
         )
 
     @property
@@ -121,7 +183,17 @@ class Workspace:
 
     @property
     def journal(self) -> Path:
-        """The public journal file."""
+        """The public journal file.
+
+        Raises:
+            EmbeddedOnly: the workspace plays on a ledger that has none.
+        """
+        if self.network != EMBEDDED:
+            raise EmbeddedOnly(
+                f"the network {self.network} has no journal: its record is the chain's",
+                why="journals, merging, granted money and moved time are the embedded ledger's",
+                fix=f"danku network use {EMBEDDED} goes back to the ledger in a file",
+            )
         return self.public / "ledger.jsonl"
 
     @cached_property
@@ -164,14 +236,7 @@ class Workspace:
         Raises:
             Rejected: as `danku.protocol.rules.apply`, or for want of money.
         """
-        balance = self.ledger.balance(key.address)
-        if value > balance:
-            refuse(
-                "InsufficientBalance",
-                f"this takes {value}, but {key.address} has {balance}",
-                "danku claim withdraws what is owed; danku ledger grant is the treasurer's",
-            )
-        apply(self.state(), action, Context(key.address, self.ledger.time(), value))
+        self.ledger.check(key.address, action, value)
 
     def send(self, key: PrivateKey, action: Action, value: int = 0) -> Receipt:
         """Sign an action and have the ledger order it.

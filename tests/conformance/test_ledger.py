@@ -11,6 +11,7 @@ from danku.errors import DataError, Rejected
 from danku.protocol import actions
 from danku.protocol.draw import challenge_id
 from danku.protocol.types import BURN_ADDRESS, Amount, Score
+from tests.ethereum.fixtures import MakeWorld
 from tests.ledger.worlds import (
     FUNDS,
     SUBMITTERS,
@@ -22,12 +23,13 @@ from tests.ledger.worlds import (
 )
 from tests.protocol.simulator import cid, digest
 
-WORLDS = {"embedded": EmbeddedWorld}
 
-
-@pytest.fixture(params=sorted(WORLDS))
+@pytest.fixture(params=["embedded", "ethereum"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    return WORLDS[request.param](tmp_path)
+    if request.param == "embedded":
+        return EmbeddedWorld(tmp_path)
+    make: MakeWorld = request.getfixturevalue("ethereum")
+    return make(None)
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from danku.errors import Rejected
 from danku.protocol import actions
 from danku.protocol.terms import RegistryTerms, SeatsPanel
 from danku.protocol.types import BURN_ADDRESS, Amount
+from tests.ethereum.fixtures import MakeWorld
 from tests.ledger.worlds import FUNDS, VALIDATORS, EmbeddedWorld, PortGame, World, key_of
 from tests.protocol.simulator import terms
 from tests.protocol.staked import StakedGame
 
 STAKE, UNBONDING = 1_000, 990
-WORLDS = {"embedded": EmbeddedWorld}
 
 
 class StakedPortGame(PortGame):
@@ -36,10 +36,13 @@ class StakedPortGame(PortGame):
         super().__init__(world, terms(SeatsPanel(4, 3_000, 500)))
 
 
-@pytest.fixture(params=sorted(WORLDS))
+@pytest.fixture(params=["embedded", "ethereum"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     registry = RegistryTerms(Amount(STAKE), UNBONDING)
-    return WORLDS[request.param](tmp_path, registry=registry)
+    if request.param == "embedded":
+        return EmbeddedWorld(tmp_path, registry=registry)
+    make: MakeWorld = request.getfixturevalue("ethereum")
+    return make(registry)
 
 
 @pytest.fixture

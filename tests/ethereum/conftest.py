@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.ethereum.fixtures import node, shared_node
+from tests.ethereum.fixtures import arenas, ethereum, node, shared_node
 
-__all__ = ["node", "shared_node"]
+__all__ = ["arenas", "ethereum", "node", "shared_node"]

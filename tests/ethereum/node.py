@@ -136,9 +136,9 @@ class Node:
         """Be where the snapshot was; it and later ones are gone."""
         assert self.call("evm_revert", snapshot) is True
 
-    def mine(self, blocks: int = 1) -> None:
-        """Make blocks, one second apart."""
-        self.call("anvil_mine", hex(blocks))
+    def mine(self, blocks: int = 1, apart: int = 1) -> None:
+        """Make blocks, so many seconds apart."""
+        self.call("anvil_mine", hex(blocks), hex(apart))
 
     def increase_time(self, seconds: int) -> None:
         """Move the clock, and make a block that has the new time."""

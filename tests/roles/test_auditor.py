@@ -468,9 +468,9 @@ def test_money_that_does_not_add_up(small: PublicRecord) -> None:
     """A replayed state always adds up; the step would notice one that does not."""
     audit_ = replayed(small)
     audit_.check_money()
-    state = audit_.journal.state
-    audit_.journal = replace(
-        audit_.journal, state=msgspec.structs.replace(state, received=state.received + 1)
+    state = audit_.record.state
+    audit_.record = replace(
+        audit_.record, state=msgspec.structs.replace(state, received=state.received + 1)
     )
     with pytest.raises(Mismatch, match="money held"):
         audit_.check_money()
@@ -482,9 +482,9 @@ def test_a_learning_link_that_does_not_follow(small: PublicRecord) -> None:
     assert settlement is not None
     wrong = msgspec.structs.replace(settlement, previous_link="0x" + "11" * 32)
     challenge = msgspec.structs.replace(audit_.challenge, settlement=wrong)
-    challenges = {**audit_.journal.state.challenges, challenge.id: challenge}
-    changed = msgspec.structs.replace(audit_.journal.state, challenges=challenges)
-    audit_.journal = replace(audit_.journal, state=changed)
+    challenges = {**audit_.record.state.challenges, challenge.id: challenge}
+    changed = msgspec.structs.replace(audit_.record.state, challenges=challenges)
+    audit_.record = replace(audit_.record, state=changed)
     with pytest.raises(ChainBroken):
         audit_.check_money()
 

@@ -191,7 +191,7 @@ def test_every_forged_draw_and_penalty_is_found(arena: StakedArena) -> None:
     watch = Watch(arena.identity)
     copy = arena.root / "copy.jsonl"
     shutil.copy(arena.public / "ledger.jsonl", copy)
-    verify_journal(copy, clock=arena.clock, observe=watch)
+    verify_journal(copy, clock=arena.clock, observe=lambda step: watch(step.state))
     challenge = arena.challenge
     assert challenge.settlement is not None and challenge.pool is not None
     assert check_committees(challenge, watch).startswith("4 seats drawn again")

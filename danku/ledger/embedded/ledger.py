@@ -27,9 +27,10 @@ from danku.ledger.embedded.replay import Replay
 from danku.ledger.embedded.repository import Repository, shared_sequence
 from danku.ledger.port import Entry, Receipt
 from danku.protocol import records
-from danku.protocol.actions import Create
+from danku.protocol.actions import Action, Create
 from danku.protocol.draw import challenge_id
-from danku.protocol.state import State
+from danku.protocol.rules import apply
+from danku.protocol.state import Context, State
 from danku.protocol.types import Address, Digest
 
 CACHE_INTERVAL = 256
@@ -123,6 +124,12 @@ class EmbeddedLedger:
     def head(self) -> Digest:
         """See `Ledger`."""
         return to_hex(self._current().head)
+
+    def check(self, sender: Address, action: Action, value: int = 0) -> None:
+        """See `Ledger`."""
+        replay = self._current()
+        replay.check_money(sender, value)
+        apply(replay.standing.state, action, Context(sender, self.time(), value))
 
     def submit(self, key: PrivateKey, action: LedgerAction, value: int = 0) -> Receipt:
         """See `Ledger`; takes `Grant` and `AdvanceTime` besides."""

@@ -252,10 +252,18 @@ class Replay:
                 f"no action {signed.seen} stands before it",
                 "read the newest journal, then sign again",
             )
-        if signed.value > self.balance(sender):
+        self.check_money(sender, signed.value)
+
+    def check_money(self, sender: Address, value: int) -> None:
+        """Refuse an action that carries more than its sender has.
+
+        Raises:
+            Rejected: InsufficientBalance.
+        """
+        if value > self.balance(sender):
             refuse(
                 "InsufficientBalance",
-                f"the action carries {signed.value}, but {sender} has {self.balance(sender)}",
+                f"the action carries {value}, but {sender} has {self.balance(sender)}",
                 "danku claim withdraws what is owed; danku ledger grant is the treasurer's",
             )
 
