@@ -164,6 +164,11 @@ def _submit(action: a.Submit, known: Known) -> tuple[Any, ...]:
     return *known.head(action.challenge), panel, from_hex(action.commitment), place
 
 
+def _report(action: a.Report, known: Known) -> tuple[Any, ...]:
+    _, place = known.place(action.challenge, action.submission)
+    return *known.head(action.challenge), action.submission, int(action.score), place
+
+
 def _open(action: a.Open, known: Known) -> tuple[Any, ...]:
     _, place = known.place(action.challenge, action.submission)
     opening = from_hex(action.model), action.cid, from_hex(action.salt)
@@ -247,6 +252,7 @@ _ARGUMENTS: dict[type[Record], Callable[[Any, Known], tuple[Any, ...]]] = {
     a.Draw: _draw,
     a.RevealTrain: _reveal,
     a.Submit: _submit,
+    a.Report: _report,
     a.Open: _open,
     a.RevealTest: _reveal,
     a.Convene: _convene,

@@ -13,7 +13,7 @@ from typing import Any
 from danku.ledger.ethereum import layout
 from danku.protocol import actions as a
 from danku.protocol.manifest import Record
-from danku.protocol.types import ZERO_DIGEST, Address, Amount, Digest
+from danku.protocol.types import ZERO_DIGEST, Address, Amount, Digest, Score
 
 Arguments = Mapping[str, Any]
 """An event's arguments by name: bytes, integers, text, 0x addresses, tuples of them in order."""
@@ -90,6 +90,7 @@ _ACTIONS: dict[str, Callable[[Arguments], Record]] = {
     "Drawn": lambda it: a.Draw(_hex(it["challenge"])),
     "TrainRevealed": lambda it: a.RevealTrain(_hex(it["challenge"]), it["bundle"]),
     "Submitted": lambda it: a.Submit(_hex(it["challenge"]), _hex(it["commitment"])),
+    "Reported": lambda it: a.Report(_hex(it["challenge"]), it["number"], Score(it["score"])),
     "Opened": _opened,
     "TestRevealed": lambda it: a.RevealTest(_hex(it["challenge"]), it["bundle"]),
     "Convened": lambda it: a.Convene(_hex(it["challenge"])),

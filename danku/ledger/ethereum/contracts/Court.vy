@@ -32,6 +32,13 @@ event SeedOpened:
     secret: bytes32
 
 
+event Reported:
+    challenge: indexed(bytes32)
+    sender: indexed(address)
+    number: uint256
+    score: int256
+
+
 event Convened:
     challenge: indexed(bytes32)
     sender: indexed(address)
@@ -173,6 +180,32 @@ def open_seed(
         challenges.status[challenge] = unsafe_add(status, 1 << layout.CONTRIBUTIONS_OPENED)
         money._credit(msg.sender, (terms.bonds >> layout.CONTRIBUTION_DEPOSIT) & AMOUNT)
     log SeedOpened(challenge=challenge, sender=msg.sender, secret=secret)
+    money._take(0)
+
+
+# --- stage 2: submission --------------------------------------------------------------------------
+
+
+@external
+@payable
+def report(
+    challenge: bytes32, terms: layout.Agreement, number: uint256, score: int256, place: uint256
+):
+    """
+    @notice Submitter: says what its model scores on the yardstick; only the event keeps it.
+    @param place How many submissions the sender made to this challenge before that one.
+    """
+    self._in_arena()
+    if place >= 1000 or score >= 2**63 or score <= -(2**63):
+        refusals.refuse(method_id("Malformed()", output_type=bytes4))
+    status: uint256 = challenges._ongoing(challenge)
+    challenges._window(0, layout.end(terms.schedule, terms.bonds, 4))
+    if number >= (status >> layout.SUBMISSIONS) & COUNT:
+        refusals.refuse(method_id("UnknownSubmission()", output_type=bytes4))
+    mark: uint256 = challenges._submissions[challenge][msg.sender][place]
+    if mark == 0 or (mark >> layout.SUBMISSION_NUMBER) & NUMBER != number:
+        refusals.refuse(method_id("NotSubmitter()", output_type=bytes4))
+    log Reported(challenge=challenge, sender=msg.sender, number=number, score=score)
     money._take(0)
 
 
