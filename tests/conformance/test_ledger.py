@@ -192,6 +192,23 @@ def _parts(opening: actions.Open) -> tuple[str, str, str]:
     return opening.model, opening.cid, opening.salt
 
 
+def test_a_check_says_what_submitting_would_and_changes_nothing(game: PortGame) -> None:
+    who, ledger = address(VALIDATORS[0]), game.ledger
+    before = (ledger.state(), ledger.head())
+    ledger.check(who, game.contributing(who), 7)
+    for rule, sender, action, value in (
+        ("WrongValue", who, game.contributing(who), 6),
+        ("NotOnPanel", address("alice"), game.contributing(address("alice")), 7),
+        ("Early", game.organizer, game.opening_seed(game.organizer), 0),
+        ("InsufficientBalance", address("alice"), game.creating(), FUNDS + 1),
+    ):
+        with pytest.raises(Rejected) as refused:
+            ledger.check(sender, action, value)
+        assert refused.value.rule == rule
+    assert (ledger.state(), ledger.head()) == before
+    game.contribute(who)
+
+
 def test_windows_open_and_close_to_the_second(game: PortGame) -> None:
     game.world.wait_until(game.windows.contribute - 1)
     if game.ledger.time() < game.windows.contribute:

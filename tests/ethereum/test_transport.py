@@ -113,9 +113,9 @@ def test_an_endless_answer_is_not_read_to_its_end(
 
 
 def test_what_the_node_says_is_told_without_what_is_secret(proxy: Proxy) -> None:
-    said = f"no such key {SECRETS[1]} \x1b[2J" + "x" * 5_000
+    said = f"no such key {SECRETS[1]} {SECRETS[2]} \x1b[2J" + "x" * 5_000
     told = fails(proxy, lambda call, ask: error(call, said), NodeRefused)
-    assert "no such key … " in told.what
+    assert "no such key … … " in told.what
     assert "\x1b" not in told.what and len(told.what) < 500
 
 

@@ -105,7 +105,7 @@ class Twin:
 
     def fund(self, who: str) -> None:
         if who not in self.spent:
-            self.node.set_balance(who, WEALTH)
+            self.node.set_balance(who, WEALTH + self.state.paid.get(who, 0))
             self.spent[who] = 0
 
     def agree(self) -> None:

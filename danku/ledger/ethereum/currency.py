@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from danku.crypto.hashing import abi_encode, from_hex, keccak
 from danku.ledger.ethereum.chain import Chain
+from danku.ledger.ethereum.errors import Reverted
 from danku.ledger.ethereum.network import Network
-from danku.ledger.ethereum.sender import Message, Sender, purpose_of
+from danku.ledger.ethereum.sender import Failed, Message, Sender, purpose_of
 from danku.ledger.ethereum.words import malformed
 from danku.protocol.types import ZERO_ADDRESS, Address
 
@@ -43,16 +44,27 @@ class Currency:
         """Have the token let the contract take an amount; exactly that, so nothing more is at risk.
 
         Raises:
-            Failed: the token refuses.
+            Reverted: the token refuses.
             StorageError: as `Sender.send`.
         """
         contract, token = self._network.contract, self._network.currency
         asked = _call("allowance(address,address)", ("address", key.address), ("address", contract))
-        if self._number(asked) >= amount:
+        allowed = self._number(asked)
+        if allowed >= amount:
             return
-        data = _call("approve(address,uint256)", ("address", contract), ("uint256", amount))
-        purpose = purpose_of(key.address, from_hex(token), data)
-        sender.send(key, purpose, lambda: Message("approve", token, data))
+        # NOTE: some tokens change an allowance only from or to zero.
+        for step in (0, amount) if allowed else (amount,):
+            data = _call("approve(address,uint256)", ("address", contract), ("uint256", step))
+            message = Message("approve", token, data)
+            try:
+                purpose = purpose_of(key.address, from_hex(token), data)
+                sender.send(key, purpose, lambda message=message: message)  # type: ignore[misc]
+            except Failed as failed:
+                raise Reverted(
+                    f"the token {token} refused the approve {failed.inclusion.transaction}",
+                    why="whoever made the token decides what it allows",
+                    fix="ask them; nothing else was sent",
+                ) from None
 
     def _number(self, call: bytes) -> int:
         answer = self._chain.call(self._network.currency, call)

@@ -39,7 +39,7 @@ from danku.protocol.state import Context, State
 from danku.protocol.types import AMOUNT_LIMIT, Address, Digest
 from danku.storage.files import NewFile, make_folder
 
-_LOOKS = 5
+_LOOKS, _LOOK_SECONDS = 20, 0.5
 """For the log of a transaction that a node says is in a block."""
 
 
@@ -212,7 +212,7 @@ class EthereumLedger:
                 if history.told[sequence - 1].transaction == inclusion.transaction:
                     entry = history.entry(sequence)
                     return Receipt(entry.sequence, entry.time, entry.digest)
-            self._sleep(0.2)
+            self._sleep(_LOOK_SECONDS)
         raise NodeContradicts(
             f"the node says that block {inclusion.block} holds {inclusion.transaction}, "
             "but gives no log of it"

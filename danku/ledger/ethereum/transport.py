@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
@@ -227,6 +227,7 @@ def _secrets(url: str) -> tuple[str, ...]:
     parts = urlsplit(url)
     found = {url, parts.username or "", parts.password or "", parts.query, parts.netloc}
     found |= {part for part in parts.path.split("/") if len(part) >= _SECRET_CHARACTERS}
+    found |= {value for _, value in parse_qsl(parts.query)}
     found -= {"", parts.hostname, f"{parts.hostname}:{parts.port}"}
     return tuple(sorted(found, key=len, reverse=True))
 

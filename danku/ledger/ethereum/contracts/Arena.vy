@@ -129,15 +129,6 @@ NUMBER: constant(uint256) = 2**17 - 1
 CONTRIBUTIONS: constant(uint256) = 0
 BEACON: constant(uint256) = 1
 
-# Settlements, in the order of danku.protocol.state.SettlementKind
-DECIDED: constant(uint256) = 0
-NOTHING_OPENED: constant(uint256) = 1
-NO_QUORUM: constant(uint256) = 2
-NO_TRAIN: constant(uint256) = 3
-NO_SEED: constant(uint256) = 4
-FEW_CONTRIBUTIONS: constant(uint256) = 5
-
-
 # EIP-2935: the hashes of the last 8,191 blocks
 HISTORY: constant(address) = 0x0000F90827F1C53a10cb7A02335B175320002935
 HISTORY_BLOCKS: constant(uint256) = 8191
@@ -311,7 +302,8 @@ def create(terms: layout.Terms, manifest: String[80], seed_commitment: bytes32, 
         # NOTE: that many blocks take at least as long as seeds can be opened.
         length: uint256 = unsafe_add(terms.contribute, terms.open_seed)
         beacon_block = unsafe_add(
-            block.number, unsafe_div(unsafe_add(length, unsafe_sub(block_seconds, 1)), block_seconds)
+            block.number,
+            unsafe_div(unsafe_add(length, unsafe_sub(block_seconds, 1)), block_seconds),
         )
     panel: layout.Panel = layout.Panel(seed_commitment=seed_commitment, members=terms.members)
     agreement: layout.Agreement = layout.agreement(
@@ -409,7 +401,9 @@ def draw(
     status: uint256 = challenges._ongoing(challenge)
     if (status >> layout.DRAWN) & 1 != 0:
         refusals.refuse(method_id("AlreadyDrawn()", output_type=bytes4))
-    challenges._window(layout.end(terms.schedule, terms.bonds, 2), layout.end(terms.schedule, terms.bonds, 3))
+    challenges._window(
+        layout.end(terms.schedule, terms.bonds, 2), layout.end(terms.schedule, terms.bonds, 3)
+    )
     source: uint256 = (terms.schedule >> layout.SEED_SOURCE) & 3
     if source != BEACON:
         if (status >> layout.SECRET) & 1 == 0:
@@ -448,7 +442,9 @@ def reveal_train(challenge: bytes32, terms: layout.Agreement, bundle: String[80]
         refusals.refuse(method_id("NotDrawn()", output_type=bytes4))
     if (status >> layout.TRAIN) & 1 != 0:
         refusals.refuse(method_id("AlreadyRevealed()", output_type=bytes4))
-    challenges._window(layout.end(terms.schedule, terms.bonds, 2), layout.end(terms.schedule, terms.bonds, 3))
+    challenges._window(
+        layout.end(terms.schedule, terms.bonds, 2), layout.end(terms.schedule, terms.bonds, 3)
+    )
     challenges.status[challenge] = status | (1 << layout.TRAIN)
     log TrainRevealed(challenge=challenge, sender=msg.sender, bundle=bundle)
     money._take(0)
@@ -564,7 +560,9 @@ def reveal_test(challenge: bytes32, terms: layout.Agreement, bundle: String[80])
     challenges._cid(bundle)
     status: uint256 = challenges._ongoing(challenge)
     challenges._organizer_only(terms.origin)
-    challenges._window(layout.end(terms.schedule, terms.bonds, 5), layout.end(terms.schedule, terms.bonds, 6))
+    challenges._window(
+        layout.end(terms.schedule, terms.bonds, 5), layout.end(terms.schedule, terms.bonds, 6)
+    )
     if (status >> layout.TRAIN) & 1 == 0:
         refusals.refuse(method_id("TrainNotRevealed()", output_type=bytes4))
     if (status >> layout.TEST) & 1 != 0:
@@ -649,7 +647,9 @@ def vote(
     challenges._window(start, voted)
     if not challenges._convened(status, number):
         refusals.refuse(method_id("NotConvened()", output_type=bytes4))
-    challenges._committee_holds(challenge, terms.schedule, terms.panel, number, seed_commitment, committee)
+    challenges._committee_holds(
+        challenge, terms.schedule, terms.panel, number, seed_commitment, committee
+    )
     sits: bool = convert(msg.sender, uint256) in committee.owners
     # NOTE: of a named panel, who was silent in round one does not sit in round two.
     if number == 2 and challenges._named(terms.schedule) and challenges._convened(status, 1):
@@ -708,7 +708,8 @@ def open_vote(
     winner: address = convert(ballot.winner_total & layout.OWNER, address)
     bad: bool = (
         (outcome == challenges.TEST and (status >> layout.TEST) & 1 == 0)
-        or total > challenges._distributable(terms.prize, terms.bonds, terms.entry, status, outcome)
+        or total
+        > challenges._distributable(terms.prize, terms.bonds, terms.entry, status, outcome)
         or (total == 0) != (ballot.payout_root == empty(bytes32))
     )
     if winner == empty(address):
@@ -721,35 +722,13 @@ def open_vote(
         )
     if bad:
         refusals.refuse(method_id("BadBallot()", output_type=bytes4))
-    challenges._votes[challenge][msg.sender][unsafe_sub(number, 1)] = challenges._ballot_mark(ballot)
+    kept: uint256 = challenges._ballot_mark(ballot)
+    challenges._votes[challenge][msg.sender][unsafe_sub(number, 1)] = kept
     log VoteOpened(challenge=challenge, sender=msg.sender, ballot=ballot, salt=salt, cid=cid)
     money._take(0)
 
 
 # --- stage 5: finalization ------------------------------------------------------------------------
-
-
-@internal
-def _settle(
-    challenge: bytes32,
-    status: uint256,
-    kind: uint256,
-    escrow: uint256,
-    deposit: uint256,
-    root: bytes32,
-):
-    """
-    @notice Make a challenge final: what is left in its escrow, and how it can be claimed.
-    """
-    challenges.records[challenge] = root
-    challenges.status[challenge] = (
-        1
-        | (kind << layout.KIND)
-        | (status & (COUNT << layout.SUBMISSIONS))
-        | (escrow << layout.ESCROW)
-        | (deposit << layout.DEPOSIT)
-        | ((1 if kind == DECIDED and escrow != 0 else 0) << layout.PAYS)
-    )
 
 
 @internal
@@ -763,13 +742,13 @@ def _back(
     bond: uint256 = terms.bonds & AMOUNT
     returned: uint256 = unsafe_add(terms.prize & AMOUNT, (terms.prize >> layout.FEE) & AMOUNT)
     lost: uint256 = unsafe_add(burned, challenges._lost_deposits(terms.bonds, status))
-    if kind == NO_TRAIN or kind == NO_SEED:
+    if kind == challenges.NO_TRAIN or kind == challenges.NO_SEED:
         lost = unsafe_add(lost, bond)
     else:
         returned = unsafe_add(returned, bond)
     money._credit(convert(terms.origin & layout.OWNER, address), returned)
     money._credit(money.BURN, lost)
-    self._settle(challenge, status, kind, 0, 0, challenges.NO_PAYOUTS)
+    challenges._settle(challenge, status, kind, 0, 0, challenges.NO_PAYOUTS)
 
 
 @internal
@@ -780,17 +759,17 @@ def _undrawn(terms: layout.Agreement, status: uint256) -> uint256:
     """
     if block.timestamp < layout.end(terms.schedule, terms.bonds, 2):
         refusals.refuse(method_id("Early()", output_type=bytes4))
-    kind: uint256 = NO_TRAIN
+    kind: uint256 = challenges.NO_TRAIN
     if (terms.schedule >> layout.SEED_SOURCE) & 3 != BEACON:
         needed: uint256 = terms.schedule >> layout.MIN_CONTRIBUTIONS
         if (status >> layout.CONTRIBUTIONS) & 255 < needed:
             # NOTE: before the organizer's own secret, which could not have mattered any more.
-            kind = FEW_CONTRIBUTIONS
+            kind = challenges.FEW_CONTRIBUTIONS
         elif (status >> layout.SECRET) & 1 == 0:
-            kind = NO_SEED
+            kind = challenges.NO_SEED
         elif (status >> layout.CONTRIBUTIONS_OPENED) & 255 < needed:
-            kind = FEW_CONTRIBUTIONS
-    if kind == NO_TRAIN and block.timestamp < layout.end(terms.schedule, terms.bonds, 3):
+            kind = challenges.FEW_CONTRIBUTIONS
+    if kind == challenges.NO_TRAIN and block.timestamp < layout.end(terms.schedule, terms.bonds, 3):
         refusals.refuse(method_id("Early()", output_type=bytes4))
     return kind
 
@@ -860,7 +839,10 @@ def _decided(
     rest: uint256 = unsafe_sub(fees, unsafe_mul(share, voters))
     rest = unsafe_add(
         rest,
-        unsafe_sub(challenges._distributable(terms.prize, terms.bonds, terms.entry, status, outcome), total),
+        unsafe_sub(
+            challenges._distributable(terms.prize, terms.bonds, terms.entry, status, outcome),
+            total,
+        ),
     )
     if outcome == challenges.TEST:
         rest = unsafe_add(rest, terms.bonds & AMOUNT)
@@ -872,7 +854,7 @@ def _decided(
     root: bytes32 = ballot.payout_root
     if root == empty(bytes32):
         root = challenges.NO_PAYOUTS
-    self._settle(challenge, status, DECIDED, total, 0, root)
+    challenges._settle(challenge, status, challenges.DECIDED, total, 0, root)
     return newest
 
 
@@ -901,8 +883,9 @@ def _no_quorum(challenge: bytes32, terms: layout.Agreement, status: uint256):
     returned = unsafe_add(returned, unsafe_sub(shared, unsafe_mul(share, opened)))
     money._credit(convert(terms.origin & layout.OWNER, address), returned)
     deposit: uint256 = unsafe_add(terms.entry & AMOUNT, share)
-    self._settle(
-        challenge, status, NO_QUORUM, unsafe_mul(deposit, opened), deposit, challenges.NO_PAYOUTS
+    escrow: uint256 = unsafe_mul(deposit, opened)
+    challenges._settle(
+        challenge, status, challenges.NO_QUORUM, escrow, deposit, challenges.NO_PAYOUTS
     )
 
 
@@ -927,7 +910,9 @@ def _evaluated(
     can_decide: bool = True
     first_marks: DynArray[uint256, 16] = []
     if challenges._convened(status, 1):
-        challenges._committee_holds(challenge, terms.schedule, terms.panel, 1, seed_commitment, first)
+        challenges._committee_holds(
+            challenge, terms.schedule, terms.panel, 1, seed_commitment, first
+        )
         first_marks = self._marks(challenge, 1, first.owners)
         decided = challenges._decision(terms.prize, first_marks)
         can_decide = not named or challenges._quorum(terms.prize, self._opened(first_marks))
@@ -941,7 +926,9 @@ def _evaluated(
     first_decided: uint256 = decided
     second_marks: DynArray[uint256, 16] = []
     if challenges._convened(status, 2):
-        challenges._committee_holds(challenge, terms.schedule, terms.panel, 2, seed_commitment, second)
+        challenges._committee_holds(
+            challenge, terms.schedule, terms.panel, 2, seed_commitment, second
+        )
         second_marks = self._marks(challenge, 2, second.owners)
     if first_decided == 0:
         start: uint256 = 0
@@ -991,27 +978,28 @@ def finalize(
     """
     status: uint256 = challenges._ongoing(challenge)
     newest: bytes32 = empty(bytes32)
-    kind: uint256 = DECIDED
+    kind: uint256 = challenges.DECIDED
     burned: uint256 = 0
     if (status >> layout.DRAWN) & 1 == 0:
         kind = self._undrawn(terms, status)
     elif (status >> layout.TRAIN) & 1 == 0:
-        kind = NO_TRAIN
+        kind = challenges.NO_TRAIN
         if block.timestamp < layout.end(terms.schedule, terms.bonds, 3):
             refusals.refuse(method_id("Early()", output_type=bytes4))
     elif block.timestamp < layout.end(terms.schedule, terms.bonds, 5):
         refusals.refuse(method_id("Early()", output_type=bytes4))
     elif (status >> layout.OPENED) & COUNT == 0:
-        kind = NOTHING_OPENED
-        burned = unsafe_mul((status >> layout.SUBMISSIONS) & COUNT, challenges._paid_in(terms.entry))
-    if kind != DECIDED:
+        kind = challenges.NOTHING_OPENED
+        submissions: uint256 = (status >> layout.SUBMISSIONS) & COUNT
+        burned = unsafe_mul(submissions, challenges._paid_in(terms.entry))
+    if kind != challenges.DECIDED:
         self._back(challenge, terms, status, kind, burned)
     else:
         newest = self._evaluated(
             challenge, terms, status, seed_commitment, first, second, ballot
         )
         if newest == empty(bytes32):
-            kind = NO_QUORUM
+            kind = challenges.NO_QUORUM
     log Finalized(challenge=challenge, sender=msg.sender, kind=kind, link=newest)
     money._take(0)
 

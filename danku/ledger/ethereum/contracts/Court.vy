@@ -1,7 +1,7 @@
 # pragma version 0.4.3
 # pragma optimize gas
 """
-@title The part of the arena that calls committees, settles challenges and keeps the registry.
+@title The part of the arena that takes seeds, draws committees, cancels and keeps the registry.
 @notice It is code for the arena, which calls it with its own storage (Arena.vy); called itself it
         refuses.
 """
@@ -78,11 +78,6 @@ NUMBER: constant(uint256) = 2**17 - 1
 # Seed sources, in the order of danku.protocol.terms.SEED_SOURCES
 BEACON: constant(uint256) = 1
 
-# Settlements, in the order of danku.protocol.state.SettlementKind
-DECIDED: constant(uint256) = 0
-NO_QUORUM: constant(uint256) = 2
-CANCELLED: constant(uint256) = 6
-
 WALK_STEPS: constant(uint256) = 512
 
 _here: immutable(address)
@@ -156,7 +151,9 @@ def open_seed(
     self._in_arena()
     status: uint256 = challenges._ongoing(challenge)
     challenges._panel_holds(terms.panel, panel)
-    challenges._window(layout.end(terms.schedule, terms.bonds, 1), layout.end(terms.schedule, terms.bonds, 2))
+    challenges._window(
+        layout.end(terms.schedule, terms.bonds, 1), layout.end(terms.schedule, terms.bonds, 2)
+    )
     expected: bytes32 = digests.seed_commitment(challenge, msg.sender, secret)
     if convert(msg.sender, uint256) == terms.origin & layout.OWNER:
         if (status >> layout.SECRET) & 1 != 0:
@@ -301,29 +298,6 @@ def convene(
 # --- stage 5: finalization ------------------------------------------------------------------------
 
 
-@internal
-def _settle(
-    challenge: bytes32,
-    status: uint256,
-    kind: uint256,
-    escrow: uint256,
-    deposit: uint256,
-    root: bytes32,
-):
-    """
-    @notice Make a challenge final: what is left in its escrow, and how it can be claimed.
-    """
-    challenges.records[challenge] = root
-    challenges.status[challenge] = (
-        1
-        | (kind << layout.KIND)
-        | (status & (COUNT << layout.SUBMISSIONS))
-        | (escrow << layout.ESCROW)
-        | (deposit << layout.DEPOSIT)
-        | ((1 if kind == DECIDED and escrow != 0 else 0) << layout.PAYS)
-    )
-
-
 @external
 @payable
 def cancel(challenge: bytes32, terms: layout.Agreement, contributors: DynArray[address, 64]):
@@ -363,7 +337,10 @@ def cancel(challenge: bytes32, terms: layout.Agreement, contributors: DynArray[a
     money._credit(money.BURN, lost)
     paid: uint256 = challenges._paid_in(terms.entry)
     submissions: uint256 = (status >> layout.SUBMISSIONS) & COUNT
-    self._settle(challenge, status, CANCELLED, unsafe_mul(submissions, paid), paid, challenges.NO_PAYOUTS)
+    escrow: uint256 = unsafe_mul(submissions, paid)
+    challenges._settle(
+        challenge, status, challenges.CANCELLED, escrow, paid, challenges.NO_PAYOUTS
+    )
     log Cancelled(challenge=challenge, sender=msg.sender)
     money._take(0)
 
@@ -391,7 +368,9 @@ def claim_deposit(challenge: bytes32, number: uint256, submitter: address, place
         refusals.refuse(method_id("WrongWitness()", output_type=bytes4))
     kind: uint256 = (status >> layout.KIND) & 7
     deposit: uint256 = status >> layout.DEPOSIT
-    owed: bool = kind == CANCELLED or (kind == NO_QUORUM and mark & layout.MARK != 0)
+    owed: bool = kind == challenges.CANCELLED or (
+        kind == challenges.NO_QUORUM and mark & layout.MARK != 0
+    )
     if not owed or deposit == 0:
         refusals.refuse(method_id("NothingOwed()", output_type=bytes4))
     if mark & layout.SUBMISSION_PAID != 0:

@@ -19,6 +19,15 @@ COUNT: constant(uint256) = layout.COUNT
 TEST: constant(uint256) = 0
 VOID: constant(uint256) = 2
 
+# Settlements, in the order of danku.protocol.state.SettlementKind
+DECIDED: constant(uint256) = 0
+NOTHING_OPENED: constant(uint256) = 1
+NO_QUORUM: constant(uint256) = 2
+NO_TRAIN: constant(uint256) = 3
+NO_SEED: constant(uint256) = 4
+FEW_CONTRIBUTIONS: constant(uint256) = 5
+CANCELLED: constant(uint256) = 6
+
 # A final challenge's record where nothing is paid by proof
 NO_PAYOUTS: constant(bytes32) = (
     0x0000000000000000000000000000000000000000000000000000000000000001
@@ -317,4 +326,27 @@ def _convenable(
 def _convene(challenge: bytes32, status: uint256, number: uint256):
     self.status[challenge] = status | (
         1 << unsafe_add(layout.CONVENED, unsafe_sub(number, 1))
+    )
+
+
+@internal
+def _settle(
+    challenge: bytes32,
+    status: uint256,
+    kind: uint256,
+    escrow: uint256,
+    deposit: uint256,
+    root: bytes32,
+):
+    """
+    @notice Make a challenge final: what is left in its escrow, and how it can be claimed.
+    """
+    self.records[challenge] = root
+    self.status[challenge] = (
+        1
+        | (kind << layout.KIND)
+        | (status & (COUNT << layout.SUBMISSIONS))
+        | (escrow << layout.ESCROW)
+        | (deposit << layout.DEPOSIT)
+        | ((1 if kind == DECIDED and escrow != 0 else 0) << layout.PAYS)
     )

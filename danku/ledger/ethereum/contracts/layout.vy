@@ -2,7 +2,7 @@
 """
 @title How facts are packed into words; danku/ledger/ethereum/layout.py says the same, and golden
        vectors hold the two together.
-@notice A name in capitals is the place of a field's lowest bit, counted from the lowest of its word.
+@notice A name in capitals is the place of a field's lowest bit, from the lowest of its word.
 """
 
 AMOUNT: constant(uint256) = 2**96 - 1
