@@ -8,9 +8,10 @@ PYTHON ?= $(shell for python in $(CANDIDATES); do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .peers/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-ethereum test lint bench soak accuracy conformance emulate simulate contracts gas clean
+.PHONY: help setup demo demo-ethereum test lint bench soak accuracy conformance emulate simulate contracts gas peers clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -44,8 +45,15 @@ bench: $(STAMP) ## measure speed and size
 	@missed=0; for bench in tests/bench/bench_*.py; do \
 	    echo "== $$bench"; $(BIN)/python "$$bench" || missed=1; done; exit $$missed
 
-soak: $(STAMP) ## run the long tests
+soak: $(STAMP) $(PEERS) ## run the long tests
 	$(BIN)/python -m pytest -m soak tests/
+
+peers: $(PEERS) ## install the IPFS daemon that tests talk to (npm; 200 MB, minutes)
+
+$(PEERS): tests/storage/peers/package.json
+	mkdir -p .peers && cp $< .peers/
+	cd .peers && npm install --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 accuracy: $(STAMP) ## measure the mathematical functions; writes docs/accuracy.md
 	$(BIN)/python -m tests.evaluation.kernels.accuracy

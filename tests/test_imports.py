@@ -37,6 +37,7 @@ IMPURE = {
 HEAVY = {
     *("Crypto", "coincurve", "cytoolz", "google", "llvmlite", "numba", "numpy", "onnx"),
     *("onnxruntime", "pyarrow", "safetensors", "scipy", "sklearn", "web3"),
+    *("ipfshttpclient", "multiaddr", "requests", "urllib3"),
 }
 
 

@@ -21,6 +21,7 @@ from danku.cli import (
     model,
     network,
     status,
+    storage,
     validator,
     workspace,
 )
@@ -61,7 +62,7 @@ def root(
 for group in (workspace, status, competition):
     group.register(app)
 merging.register(ledger.app)
-for group in (keys, challenge, data, model, validator, learn, ledger, network):
+for group in (keys, challenge, data, model, validator, learn, ledger, network, storage):
     app.add_typer(group.app)
 
 

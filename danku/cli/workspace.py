@@ -11,6 +11,7 @@ from danku.cli.session import Session, command
 
 if TYPE_CHECKING:
     from danku.roles.workspace import Workspace
+    from danku.storage.settings import StorageSettings
 
 
 def init(
@@ -110,15 +111,47 @@ def demo(
     keep: Annotated[
         Path | None, typer.Option("--keep", help="Keep the sandbox in this new folder.")
     ] = None,
+    storage: Annotated[
+        str,
+        typer.Option(
+            "--storage", envvar="DANKU_STORAGE", help="Where blobs are kept: embedded or ipfs."
+        ),
+    ] = "embedded",
+    api: Annotated[
+        str | None,
+        typer.Option(
+            "--api", metavar="MULTIADDR", envvar="DANKU_IPFS_API", help="The IPFS node's RPC API."
+        ),
+    ] = None,
 ) -> None:
-    """Play a whole competition on real data in a throw-away sandbox, and verify it."""
+    """Play a whole competition on real data in a throw-away sandbox, and verify it.
+
+    With --storage ipfs all that becomes public goes through an IPFS node, which has to run.
+    """
     from danku.cli.narrator import Narrator
     from danku.demo.play import play
 
-    story = play(Narrator(session.err if session.json else session.out, quiet=session.json), keep)
+    narrator = Narrator(session.err if session.json else session.out, quiet=session.json)
+    story = play(narrator, keep, _demo_storage(storage, api))
     session.emit(story, lambda: None)
     if not story["verification"]["ok"]:
         raise typer.Exit(7)
+
+
+def _demo_storage(kind: str, api: str | None) -> StorageSettings | None:
+    """The settings of a demo's store; for IPFS, of a node that answers."""
+    from danku.errors import UsageError
+    from danku.storage.settings import DEFAULT_API, KINDS, StorageSettings
+
+    if kind not in KINDS:
+        raise UsageError(f"there is no store {kind!r}", fix=f"use one of {', '.join(KINDS)}")
+    if kind == "embedded":
+        return None
+    from danku.storage.node import Node
+    from danku.storage.source import Patience
+
+    Node(api or DEFAULT_API, Patience()).version()
+    return StorageSettings(kind="ipfs", api=api or DEFAULT_API)
 
 
 def register(app: typer.Typer) -> None:

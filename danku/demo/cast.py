@@ -10,7 +10,9 @@ from danku.crypto.signatures import PrivateKey
 from danku.ledger.embedded.envelope import AdvanceTime
 from danku.protocol.terms import SeedSource
 from danku.roles.setup import make_workspace
+from danku.roles.storage_settings import write_storage
 from danku.roles.workspace import Workspace
+from danku.storage.settings import StorageSettings
 
 ROLES = {
     "organizer": "has the data and the prize",
@@ -44,6 +46,11 @@ class Actor:
     @property
     def balance(self) -> int:
         return self.workspace.ledger.balance(self.address)
+
+    def stored(self, storage: StorageSettings) -> Actor:
+        """The same participant, whose workspace keeps and looks for blobs elsewhere."""
+        write_storage(self.workspace, storage)
+        return Actor(self.name, self.key, Workspace(self.workspace.root))
 
 
 class Venue(Protocol):

@@ -27,12 +27,18 @@ from danku.roles.templates import new_challenge
 if TYPE_CHECKING:
     from danku.demo.narration import Narration
     from danku.roles.evidence import Rows
+    from danku.storage.settings import StorageSettings
 
 TEMPLATE = "breast-cancer"
 
 
-def play(narrator: Narration, keep: Path | None = None) -> dict[str, Any]:
+def play(
+    narrator: Narration, keep: Path | None = None, storage: StorageSettings | None = None
+) -> dict[str, Any]:
     """Play it in a throw-away folder, or in the new folder ``keep``.
+
+    Args:
+        storage: where the actors keep and look for blobs; else in the shared folder.
 
     Raises:
         UsageError: ``keep`` exists.
@@ -41,19 +47,27 @@ def play(narrator: Narration, keep: Path | None = None) -> dict[str, Any]:
         if keep.exists():
             raise UsageError(f"{keep} exists", fix="name a new folder with --keep")
         keep.mkdir(parents=True)
-        return Game(keep.resolve(), narrator).play()
+        return Game(keep.resolve(), narrator, storage=storage).play()
     with tempfile.TemporaryDirectory(prefix="danku-demo-") as folder:
-        return Game(Path(folder), narrator).play()
+        return Game(Path(folder), narrator, storage=storage).play()
 
 
 class Game:
     """One play-through."""
 
-    def __init__(self, root: Path, narrator: Narration, venue: Venue | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        narrator: Narration,
+        venue: Venue | None = None,
+        storage: StorageSettings | None = None,
+    ) -> None:
         self.started = time.monotonic()
         self.narrator = narrator
         self.venue = venue or Sandbox()
         self.cast = self.venue.assemble(root)
+        if storage is not None:
+            self.cast = {name: actor.stored(storage) for name, actor in self.cast.items()}
         self.names = {actor.address: name for name, actor in self.cast.items()}
         self.refusals: list[dict[str, Any]] = []
         self.before = self._balances()

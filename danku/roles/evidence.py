@@ -22,6 +22,7 @@ from danku.protocol.errors import RULES
 from danku.protocol.manifest import Manifest
 from danku.protocol.state import Challenge
 from danku.protocol.types import Cid
+from danku.roles.prefetch import prefetch
 from danku.roles.progress import Progress, quiet
 from danku.roles.workspace import Workspace
 from danku.storage.port import BlobTooLarge, Corrupt, NotFound
@@ -126,8 +127,8 @@ def fetch_train(
     Raises:
         Rejected, DataError, StorageError: as `fetch_rows`.
     """
-    apart = frozenset(yardstick_indices(challenge, manifest))
     groups = _fetch_groups(workspace, challenge, manifest, "train", progress)
+    apart = frozenset(yardstick_indices(challenge, manifest))
     learning = [group for group in groups if group.index not in apart]
     return _joined(learning), _yardstick_rows(challenge, manifest, groups)
 
@@ -156,6 +157,7 @@ def _fetch_groups(
     progress: Progress,
 ) -> list[VerifiedGroup]:
     bundle = decode_bundle(workspace.store.get(bundle_cid(challenge, part), BUNDLE_BYTES))
+    prefetch(workspace, [group.cid for group in bundle.groups], GROUP_BYTES, part, progress)
     expected = group_indices(challenge, part)
     model, found = manifest.model, []
     groups = verify_bundle(

@@ -20,6 +20,7 @@ from danku.roles import seeds, validator
 from danku.roles.assessment import assess
 from danku.roles.duty import Duty, View
 from danku.roles.progress import Progress
+from danku.roles.retrieval import retrieved, serve
 from danku.roles.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -66,9 +67,11 @@ def _vote(workspace: Workspace, key: PrivateKey, progress: Progress, challenge: 
     from danku.roles.evaluations import own_evaluator
 
     validator.precheck_vote(workspace, key, challenge.id)
-    with own_evaluator(workspace) as evaluator:
-        assessment = assess(workspace, workspace.challenge(challenge.id), evaluator, progress)
+    current = workspace.challenge(challenge.id)
+    with retrieved(workspace, current, progress), own_evaluator(workspace) as evaluator:
+        assessment = assess(workspace, current, evaluator, progress)
     validator.cast_vote(workspace, key, challenge.id, assessment)
+    serve(workspace, current, progress)
 
 
 def _open_vote(

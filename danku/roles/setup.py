@@ -12,7 +12,9 @@ from danku.protocol.terms import RegistryTerms
 from danku.roles.workspace import CONFIG, Workspace
 from danku.storage.files import NewFile, make_folder
 
-_IGNORED = "private/\nkeys/*\n!keys/README.md\n*.lock\n*.new\n*.torn-*\n*.refused\n.incoming-*\n"
+_IGNORED = (
+    "private/\nkeys/*\n!keys/README.md\n*.lock\n*.new\n*.torn-*\n*.refused\n.incoming-*\n.cache/\n"
+)
 _KEYS_README = "Encrypted Web3 Secret Storage v3 files. Git ignores them; back them up yourself.\n"
 
 
@@ -65,7 +67,7 @@ def make_workspace(
         make_folder(folder)
     make_folder(root / "private", 0o700)
     (root / "keys" / "README.md").write_text(_KEYS_README, "utf-8")
-    _ignore_private(root / ".gitignore")
+    ignore_private(root / ".gitignore")
     if join is None:
         _create_ledger(
             public / "ledger.jsonl",
@@ -107,7 +109,7 @@ def registry_terms(stake: int, unbonding: str) -> RegistryTerms | None:
         ) from None
 
 
-def _ignore_private(file: Path) -> None:
+def ignore_private(file: Path) -> None:
     """Have git pass over what is private, whatever else the file says."""
     present = file.read_text("utf-8") if file.exists() else ""
     missing = [line for line in _IGNORED.splitlines() if line not in present.splitlines()]

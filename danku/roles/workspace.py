@@ -24,6 +24,7 @@ from danku.roles.networks import find as find_network
 from danku.roles.playable import check_playable
 from danku.roles.progress import Progress, quiet
 from danku.roles.vault import Vault
+from danku.storage.settings import StorageSettings, from_environment
 
 if TYPE_CHECKING:
     from danku.crypto.signatures import PrivateKey
@@ -48,6 +49,8 @@ class Settings(Record):
     network: str = EMBEDDED
     """One of ``networks``, or the embedded ledger."""
     networks: dict[str, Network] = msgspec.field(default_factory=dict)
+    storage: StorageSettings = StorageSettings()
+    """Where blobs are kept and looked for."""
 
 
 class EmbeddedOnly(UsageError):
@@ -103,7 +106,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(
         f"{path} cannot be read: {error}",
         fix="it may hold: public, keys, private, evaluations (paths as strings), workers, "
-        "network (a name) and a table [networks.NAME] for each",
+        "network (a name), a table [networks.NAME] for each, and a table [storage]",
     )
 
 
@@ -124,6 +127,7 @@ class Workspace:
         self.private = root / settings.private
         self.evaluations = root / settings.evaluations
         self.workers = settings.workers
+        self.storage = from_environment(settings.storage)
         self.cluster: str | None = None
         """The address of a Dask cluster that evaluates instead of this machine."""
         self.network = settings.network
@@ -198,10 +202,10 @@ class Workspace:
 
     @cached_property
     def store(self) -> Store:
-        """The embedded store of the public folder."""
-        from danku.storage.embedded import EmbeddedStore
+        """The store that danku.toml names: the embedded one of the public folder, or IPFS."""
+        from danku.storage.opening import open_store
 
-        return EmbeddedStore(self.public / "blobs")
+        return open_store(self.storage, self.root, self.public / "blobs", self.private)
 
     def state(self) -> State:
         """The newest state of the ledger."""

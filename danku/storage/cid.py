@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from pathlib import Path
 from typing import TypeAlias
 
 import aleph_cid
@@ -67,6 +68,42 @@ def check_cid(text: str) -> str:
         "which begin with bafkrei or bafybei",
         fix="compute it with `ipfs add --cid-version=1` or let `danku` put the file",
     )
+
+
+def binary_cid(text: str) -> bytes:
+    """The 36 bytes of a checked CID: version, codec, hash function, length, sha2-256 digest."""
+    return _decode(text)
+
+
+def text_cid(data: bytes) -> str:
+    """The text of a CID's bytes.
+
+    Raises:
+        ValueError: not a CID of a raw leaf or of a file's node.
+    """
+    if len(data) != 36 or data[:4] not in (_RAW_LEAF, _FILE_ROOT):
+        raise ValueError("a CID of another kind")
+    return "b" + base64.b32encode(data).decode("ascii").rstrip("=").lower()
+
+
+def is_leaf(text: str) -> bool:
+    """Whether a checked CID names bytes as they are, not a node with links."""
+    return _decode(text)[:4] == _RAW_LEAF
+
+
+def folder_cid(folder: Path) -> str:
+    """The CID of a folder and all that is in it, as `ipfs add -r --cid-version=1` gives it.
+
+    Raises:
+        DataError: the folder is empty, a name in it is no text, or a file cannot be read.
+    """
+    try:
+        return str(aleph_cid.hash_folder(folder, follow_symlinks=False))
+    except (ValueError, OSError) as error:
+        raise DataError(
+            f"the folder {folder} has no CID: {error}",
+            fix="give a folder with at least one readable file",
+        ) from None
 
 
 def _decode(text: str) -> bytes:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from danku.errors import DankuError, DataError
 from danku.storage.cid import READ_BYTES, CidHasher, check_cid, cid_of
-from danku.storage.files import TEMPORARY_PREFIX, NewFile, make_folder, sync_folder
+from danku.storage.files import PARTIAL_PREFIX, TEMPORARY_PREFIX, NewFile, make_folder, sync_folder
 from danku.storage.port import BlobTooLarge, Corrupt, NotFound, StoreUnusable
 
 _LEFTOVER_SECONDS = 3_600
@@ -31,8 +31,8 @@ class EmbeddedStore:
     def put(self, data: bytes) -> str:
         """Keep the bytes; a blob that was corrupted before is mended by it."""
         cid = cid_of(data)
-        with self._writing():
-            if not self._is_intact(cid):
+        with self.writing():
+            if not self.is_intact(cid):
                 with NewFile(self.folder) as incoming:
                     incoming.write(data)
                     incoming.keep(self.folder / cid)
@@ -40,13 +40,13 @@ class EmbeddedStore:
 
     def put_file(self, path: Path) -> str:
         """Keep the file's bytes; they are hashed while they are copied, so none can change."""
-        with _source(path) as source, self._writing(), NewFile(self.folder) as incoming:
+        with _source(path) as source, self.writing(), NewFile(self.folder) as incoming:
             hasher = CidHasher()
             for part in _parts(source, lambda error: _unreadable(path, error)):
                 hasher.update(part)
                 incoming.write(part)
             cid = hasher.cid()
-            if not self._is_intact(cid):
+            if not self.is_intact(cid):
                 incoming.keep(self.folder / cid)
         return cid
 
@@ -82,7 +82,23 @@ class EmbeddedStore:
         except OSError as error:
             raise _unusable(self.folder, error) from error
 
-    def _is_intact(self, cid: str) -> bool:
+    def files(self) -> list[Path]:
+        """The blobs that are here, and what is left of unfinished downloads, by name."""
+        names = ("baf*", PARTIAL_PREFIX + "*")
+        return sorted(path for name in names for path in self.folder.glob(name))
+
+    def adopt(self, path: Path, cid: str) -> None:
+        """Take a file of this folder, in which the verified blob ``cid`` stands, as that blob."""
+        with self.writing():
+            try:
+                path.replace(self.folder / cid)
+            except FileNotFoundError:
+                # NOTE: another process that fetched the same blob was quicker.
+                if not self.is_intact(cid):
+                    raise
+
+    def is_intact(self, cid: str) -> bool:
+        """Whether the blob is here and whole; reads all of it."""
         hasher = CidHasher()
         try:
             with self._opened(cid, None) as blob:
@@ -121,7 +137,7 @@ class EmbeddedStore:
             if not stat.S_ISREG(status.st_mode):
                 raise self._corrupt(cid, "there is something other than a file")
             if limit is not None and status.st_size > limit:
-                raise _too_large(cid, status.st_size, limit)
+                raise too_large(cid, status.st_size, limit)
             flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
             descriptor = os.open(path, flags)
         except FileNotFoundError:
@@ -136,7 +152,8 @@ class EmbeddedStore:
             yield blob
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """The folder is there meanwhile; the system's errors become a `StoreUnusable`."""
         with _writing_to(self.folder):
             make_folder(self.folder)
             if not self._swept:
@@ -196,7 +213,8 @@ def _unusable(folder: Path, error: OSError) -> StoreUnusable:
     )
 
 
-def _too_large(cid: str, size: int, limit: int) -> BlobTooLarge:
+def too_large(cid: str, size: int, limit: int) -> BlobTooLarge:
+    """The refusal of a blob that is larger than its reader takes."""
     return BlobTooLarge(
         f"the blob {cid} has {size:,} bytes, and at most {limit:,} are taken here",
         why="whoever published it may not make readers use memory or disk without bound",

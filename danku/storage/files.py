@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 
 TEMPORARY_PREFIX = ".incoming-"
+PARTIAL_PREFIX = ".partial-"
+"""Of a blob that is being fetched; it stays, so that fetching can go on."""
 
 
 class NewFile:

@@ -15,6 +15,14 @@ class NotFound(StorageError):
     """The store does not have the blob."""
 
 
+class NotRetrieved(NotFound):
+    """No place where blobs are looked for gave the blob in time; it may come later."""
+
+
+class ForeignFile(NotFound):
+    """The CID names something else than a file in danku's form, which no store can hold."""
+
+
 class Corrupt(StorageError):
     """What the store holds under a CID are other bytes."""
 

@@ -81,6 +81,8 @@ SCENES = (
     Scene("final", "alice", "ledger export --to copy.jsonl"),
     Scene("final", "alice", "ledger advance-time 2h"),
     Scene("final", "alice", "ledger merge challenges/ledger.jsonl"),
+    Scene("final", "alice", "storage status"),
+    Scene("final", "alice", "storage use embedded --keep-days 60"),
 )
 NEEDING_MORE = {
     ("keys", "show"),
@@ -94,6 +96,9 @@ NEEDING_MORE = {
     ("ledger", "grant"),
     ("ledger", "install-driver"),
     ("ledger", "merge-driver"),
+    ("storage", "pin"),
+    ("storage", "fetch"),
+    ("storage", "gc"),
 }
 """Played below, after what has to come before them, or in `tests.cli.test_yardstick`."""
 
