@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 PEERS := .peers/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-ethereum test lint bench soak accuracy conformance emulate simulate contracts gas peers clean
+.PHONY: help setup demo demo-ethereum test lint bench soak accuracy conformance emulate simulate contracts gas peers browser clean
 
 help: ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -64,6 +64,9 @@ conformance: $(STAMP) ## run ONNX's own tests and compare models; writes docs/co
 
 emulate: $(STAMP) ## compare results on emulated processors and with other versions of libraries
 	$(BIN)/python -m tests.emulation
+
+browser: $(STAMP) ## build the page's script again; needs node and npm, writes danku/pages/assets
+	$(BIN)/python danku/pages/browser/build.py
 
 simulate: $(STAMP) ## play thousands of challenges with staked validators; writes docs/simulation.md
 	$(BIN)/python tests/simulation/simulate.py

@@ -17,7 +17,7 @@ PACKAGE = Path(danku.__file__).parent
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"demo"},
+    {"demo", "pages"},
     {"roles"},
     {"ledger", "evaluation", "mechanisms"},
     {"dataset"},
@@ -35,7 +35,7 @@ IMPURE = {
 }
 
 HEAVY = {
-    *("Crypto", "coincurve", "cytoolz", "google", "llvmlite", "numba", "numpy", "onnx"),
+    *("Crypto", "coincurve", "cytoolz", "google", "jinja2", "llvmlite", "numba", "numpy", "onnx"),
     *("onnxruntime", "pyarrow", "safetensors", "scipy", "sklearn", "web3"),
     *("ipfshttpclient", "multiaddr", "requests", "urllib3"),
 }

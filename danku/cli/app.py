@@ -14,12 +14,14 @@ from danku.cli import (
     challenge,
     competition,
     data,
+    explain,
     keys,
     learn,
     ledger,
     merging,
     model,
     network,
+    serve,
     status,
     storage,
     validator,
@@ -59,7 +61,7 @@ def root(
     """Trustless machine-learning competitions from the terminal."""
 
 
-for group in (workspace, status, competition):
+for group in (workspace, status, competition, serve, explain):
     group.register(app)
 merging.register(ledger.app)
 for group in (keys, challenge, data, model, validator, learn, ledger, network, storage):

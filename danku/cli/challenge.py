@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from danku.cli.session import Session, command
+from danku.cli.session import ChallengeName, Session, command
 
 if TYPE_CHECKING:
     from danku.ledger.port import Receipt
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="challenge", help="Make and run challenges.", no_args_is_help=True)
 
-ChallengeName = Annotated[str, typer.Argument(help="A challenge's name or id.")]
 FileArgument = Annotated[Path, typer.Argument(help="challenge.toml, or the folder that holds it.")]
 
 
@@ -277,7 +276,7 @@ def show(session: Session, challenge: ChallengeName) -> None:
     """Show a challenge's terms, manifest and calendar."""
     from danku.cli.render import amount, facts, windows
     from danku.protocol.records import plain
-    from danku.roles.stages import calendar, stage_of
+    from danku.roles.stages import stage_of
 
     found = session.challenge(challenge)
     manifest = session.workspace.manifest(found)
@@ -322,7 +321,7 @@ def show(session: Session, challenge: ChallengeName) -> None:
                 ),
             )
         )
-        session.out.print(windows(calendar(found), now))
+        session.out.print(windows(found, now, width=session.out.width))
 
     session.emit(value, show_all)
 

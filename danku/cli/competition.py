@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from danku.cli.session import Session, command
-
-ChallengeName = Annotated[str, typer.Argument(help="A challenge's name or id.")]
+from danku.cli.session import ChallengeName, Session, command
+from danku.cli.watching import SECONDS, EveryOption, Shown, WatchOption, emit
 
 
 def advance(
@@ -49,17 +49,56 @@ def board(
     everything: Annotated[
         bool, typer.Option("--all", help="Print every submission, however many.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="DIR", help="Write the page, and its journal, into DIR."),
+    ] = None,
+    names: Annotated[
+        Path | None,
+        typer.Option(
+            "--names", metavar="FILE", help='Readable names: a TOML file of lines "0x…" = "Ada".'
+        ),
+    ] = None,
+    run: Annotated[
+        bool,
+        typer.Option("--run/--no-run", help="Run the winner's model, to plot its mistakes."),
+    ] = True,
+    watch: WatchOption = False,
+    every: EveryOption = SECONDS,
 ) -> None:
-    """Show the leaderboard."""
-    from danku.cli.render import SHOWN, committee, leaderboard, left_out
+    """Show the leaderboard, or write it as a web page that opens from a file and verifies itself.
+
+    The page is index.html in DIR, with journal.js and blobs.js beside it; any static host serves
+    them, and nothing else is needed.
+    """
+    from danku.errors import UsageError
+    from danku.roles.nicknames import read_nicknames
+
+    if html is not None and watch:
+        raise UsageError(
+            "--watch is for the terminal, --html writes a page once",
+            fix="danku serve keeps pages up to date",
+        )
+    known = read_nicknames(names) if names else {}
+    if html is not None:
+        _write_page(session, challenge, html, known, run=run)
+        return
+    emit(session, lambda: _read(session, challenge, known, everything), watch=watch, every=every)
+
+
+def _read(session: Session, challenge: str, known: dict[str, str], everything: bool) -> Shown:
+    from danku.cli.render import SHOWN, committee, distribution, leaderboard, left_out
     from danku.roles.board import board as read_board
 
     read = read_board(session.workspace, session.challenge(challenge))
 
     def show() -> None:
-        session.out.print(leaderboard(read, limit=None if everything else SHOWN))
+        limit = None if everything else SHOWN
+        session.out.print(leaderboard(read, known, limit, width=session.out.width))
         if not everything and (rest := left_out(len(read.lines), "--all")):
             session.out.print(rest)
+        if (spread := distribution(read)) is not None:
+            session.out.print(spread)
         if any(seated.seat is not None for seated in read.committee):
             session.out.print(committee(read))
         from danku.cli.reports import self_reports
@@ -68,7 +107,42 @@ def board(
             session.out.print(reports)
         session.out.tell(f"stage: {read.stage}" + (f"; {read.settled}" if read.settled else ""))
 
-    session.emit(read.plain(), show)
+    return read.plain(), show
+
+
+def _write_page(
+    session: Session, challenge: str, folder: Path, known: dict[str, str], *, run: bool
+) -> None:
+    from functools import partial
+
+    from danku.pages.facts import read_facts
+    from danku.pages.site import PAGE, site, write_site
+    from danku.roles.winner import winner
+
+    found = session.challenge(challenge)
+    with session.progress() as progress:
+        look = partial(winner, evaluate=run, progress=progress)
+        facts = read_facts(session.workspace, found, look=look, names=known)
+        files = site(session.workspace, facts)
+    write_site(folder, files)
+    problem = facts.problem or (facts.winner.problem if facts.winner else "")
+    value = {
+        "challenge": found.id,
+        "page": str(folder / PAGE),
+        "files": {name: len(data) for name, data in files.items()},
+        "ledger_head": facts.record.head,
+        "problem": problem,
+    }
+
+    def show() -> None:
+        session.out.tell(str(folder / PAGE))
+        for name, data in files.items():
+            session.say(f"{name}: {len(data):,} bytes")
+        if problem:
+            session.say(f"not on the page: {problem}", "yellow")
+        session.say(f"put the folder on any static host, or open it; head {facts.record.head}")
+
+    session.emit(value, show)
 
 
 def verify(
@@ -176,6 +250,6 @@ def claim(session: Session) -> None:
 def register(app: typer.Typer) -> None:
     """Add the commands to the top level."""
     command(app, "advance", "danku advance breast-cancer --as alice")(advance)
-    command(app, "board", "danku board breast-cancer")(board)
+    command(app, "board", "danku board breast-cancer --html site")(board)
     command(app, "verify", "danku verify breast-cancer")(verify)
     command(app, "claim", "danku claim --as alice")(claim)

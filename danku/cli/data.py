@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from danku.cli.session import Session, command
+from danku.cli.session import ChallengeName, Session, command
 
 app = typer.Typer(name="data", help="Public data of challenges.", no_args_is_help=True)
 
@@ -21,7 +21,7 @@ class Part(StrEnum):
 @command(app, "pull", "danku data pull breast-cancer --to train.npz")
 def pull(
     session: Session,
-    challenge: Annotated[str, typer.Argument(help="A challenge's name or id.")],
+    challenge: ChallengeName,
     to: Annotated[
         Path | None, typer.Option("--to", help="File to write: .npz, .csv or .safetensors.")
     ] = None,

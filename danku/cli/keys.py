@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from danku.cli.completion import key_names
 from danku.cli.session import Session, command
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 app = typer.Typer(name="keys", help="Keys that sign for you.", no_args_is_help=True)
 
 KeyName = Annotated[str, typer.Argument(help="The key's name.", metavar="NAME")]
+KnownKey = Annotated[
+    str, typer.Argument(help="The key's name.", metavar="NAME", autocompletion=key_names)
+]
 
 
 @command(app, "new", "danku keys new alice")
@@ -66,7 +70,7 @@ def list_(session: Session) -> None:
 
 
 @command(app, "show", "danku keys show alice")
-def show(session: Session, name: KeyName) -> None:
+def show(session: Session, name: KnownKey) -> None:
     """Show one key's address and file."""
     from danku.cli.unlock import address_of_key, find_key_file
     from danku.crypto.signatures import checksum_address
@@ -107,7 +111,7 @@ def import_(
 @command(app, "export", "danku keys export alice --to backup.tar --with-private")
 def export(
     session: Session,
-    name: KeyName,
+    name: KnownKey,
     to: Annotated[Path, typer.Option("--to", help="The archive to write; it must not exist.")],
     with_private: Annotated[
         bool, typer.Option("--with-private", help="Also the private folder: nonces, salts, models.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from danku.cli.completion import challenge_names
 from danku.cli.session import Session, command
 
 if TYPE_CHECKING:
@@ -144,7 +145,11 @@ def search(
 def show(
     session: Session,
     experiment: Annotated[
-        str, typer.Argument(help="A number of the log, a challenge, or a link's beginning.")
+        str,
+        typer.Argument(
+            help="A number of the log, a challenge, or a link's beginning.",
+            autocompletion=challenge_names,
+        ),
     ],
 ) -> None:
     """Show one experiment with everything it can be re-verified from."""

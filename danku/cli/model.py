@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from danku.cli.challenge import receipt_value
-from danku.cli.session import Session, command
+from danku.cli.session import ChallengeName, Session, command
 
 if TYPE_CHECKING:
     from danku.protocol.manifest import Manifest
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="model", help="Check, score, submit and open models.", no_args_is_help=True)
 
-ChallengeName = Annotated[str, typer.Argument(help="A challenge's name or id.")]
 ModelFile = Annotated[Path, typer.Argument(help="An ONNX file.", metavar="MODEL")]
 
 

@@ -95,7 +95,7 @@ class Narrator:
 
     def leaderboard(self, board: Board, names: Mapping[str, str]) -> None:
         """The decided leaderboard."""
-        self._print(leaderboard(board, names))
+        self._print(leaderboard(board, names, width=self._console.width))
 
     def balances(
         self,

@@ -11,16 +11,23 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from danku.cli.drawing import Bar, Mark, Rule, Spark, buckets, elapsed
 from danku.cli.terminal import verbatim
+from danku.roles.stages import calendar, window_state
 
 if TYPE_CHECKING:
     from danku.ledger.ethereum.sender import Quote
+    from danku.protocol.state import Challenge
     from danku.roles.auditor import Report
-    from danku.roles.board import Board
-    from danku.roles.stages import Window
+    from danku.roles.board import Board, Line
 
 SHOWN = 50
 """Rows of a leaderboard in a terminal, unless all are asked for."""
+WIDE = 104
+"""Columns of a terminal from which on scores have bars."""
+FEW = 8
+"""Scores of which a distribution says nothing."""
+MEDALS = {1: "bold yellow", 2: "bold white", 3: "bold dark_orange"}
 NUMBERS = {
     "score",
     "amount",
@@ -96,6 +103,13 @@ def short(identifier: str) -> str:
 
 def table(title: str | Text, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     """A plain table; strings may carry markup, so what others wrote must be `verbatim` text."""
+    drawn = _simple(title, columns)
+    for row in rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def _simple(title: str | Text, columns: Sequence[str]) -> Table:
     drawn = Table(
         title=title or None,
         title_justify="left",
@@ -106,8 +120,6 @@ def table(title: str | Text, columns: Sequence[str], rows: Iterable[Sequence[str
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in NUMBERS else "left"
         drawn.add_column(column, justify=justify, overflow="fold")
-    for row in rows:
-        drawn.add_row(*row)
     return drawn
 
 
@@ -121,54 +133,95 @@ def facts(title: str, pairs: Iterable[tuple[str, str]]) -> Panel:
     return Panel(grid, title=verbatim(title), title_align="left")
 
 
-def windows(calendar: Sequence[Window], now: int) -> Table:
-    """The calendar with the current window marked; a stage is named at its first window."""
-    rows = []
+def windows(challenge: Challenge, now: int, *, width: int = 80) -> Table:
+    """The calendar: what is done, what goes on and for how long; a stage at its first window."""
+    bars = width >= WIDE
+    columns = ("", "stage", "step", "who", *([""] * bars), "closes (UTC)", "")
+    drawn = _simple("", columns)
     named = ""
-    for window in calendar:
+    for window in calendar(challenge):
+        state = window_state(challenge, window, now)
         current = window.opens <= now < window.closes
-        style = "bold" if current else "dim" if window.closes <= now else "default"
-        cells = (
-            ">" if current else "",
+        style = "bold" if current else "dim" if window.closes <= now else ""
+        cells: list[str | Bar] = [
             window.stage if window.stage != named else "",
             window.name,
             window.who,
+            *([Bar(elapsed(window, now), style="cyan" if current else "dim")] * bars),
             moment(window.closes)[len("2026-") : len("2026-11-22 21:57")],
             relative(window.closes, now),
-        )
+        ]
         named = window.stage
-        rows.append(tuple(f"[{style}]{cell}[/]" for cell in cells))
-    return table("", ("", "stage", "step", "who", "closes (UTC)", ""), rows)
+        styled = [Text(cell, style) if isinstance(cell, str) else cell for cell in cells]
+        drawn.add_row(Mark(state), *styled)
+    return drawn
 
 
 def leaderboard(
-    board: Board, names: Mapping[str, str] | None = None, limit: int | None = None
+    board: Board,
+    names: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    *,
+    width: int = 80,
 ) -> Table:
-    """The leaderboard; ``names`` may give addresses readable names, ``limit`` cuts its end off."""
-    names = names or {}
-    rows = []
-    for line in board.lines[:limit]:
-        colour = STATUS_COLOURS.get(line.status, "")
-        status = {True: "passes", False: "below threshold", None: line.status}[line.passes]
-        shown = f"[{colour}]{status}[/]" if colour else status
-        rows.append(
-            (
-                str(line.rank or "–"),
-                _six_places(line.score) if line.score else "–",
-                verbatim(names.get(line.submitter, short(line.submitter))),
-                str(line.submission),
-                shown,
-                verbatim(line.reason),
-            )
-        )
+    """The leaderboard; ``names`` may give addresses readable names, ``limit`` cuts its end off.
+
+    Scores have bars where the terminal is wide enough for them.
+    """
+    bars = width >= WIDE
     better = "higher" if board.higher_is_better else "lower"
     title = f"{board.title}\n{board.metric}, {better} is better, threshold "
     title += f"{_six_places(board.threshold)}; {board.tie_break}"
-    return table(
-        verbatim(title, "table.title"),
-        ("rank", "score", "submitter", "no.", "status", "reason"),
-        rows,
-    )
+    columns = ("rank", "score", *([""] * bars), "submitter", "no.", "status", "reason")
+    drawn = _simple(verbatim(title, "table.title"), columns)
+    ranked = [line for line in board.lines if line.rank is not None]
+    below = next((line for line in ranked if not line.passes), None)
+    scores = [float(line.score) for line in ranked if line.score]
+    for line in board.lines[:limit]:
+        if line is below and line is not ranked[0]:
+            dashes = [Rule("yellow")] * bars
+            drawn.add_row("", f"[yellow]{_six_places(board.threshold)}[/]", *dashes, "threshold")
+        rank, score, bar, *rest = _line(board, line, scores, names or {})
+        drawn.add_row(rank, score, *([bar] * bars), *rest)
+    return drawn
+
+
+def _line(
+    board: Board, line: Line, scores: Sequence[float], names: Mapping[str, str]
+) -> list[str | Text | Bar]:
+    colour = STATUS_COLOURS.get(line.status, "") if line.passes is not False else "default"
+    status = {True: "passes", False: "below threshold", None: line.status}[line.passes]
+    medal = MEDALS.get(line.rank or 0, "bold") if line.passes else ""
+    bar: str | Bar = ""
+    if line.rank is not None and line.score is not None:
+        bar = Bar(_share(float(line.score), scores, board.higher_is_better), 14, colour)
+    return [
+        Text(str(line.rank or "–"), medal),
+        Text(_six_places(line.score) if line.score else "–", "bold" if line.passes else ""),
+        bar,
+        verbatim(names.get(line.submitter, short(line.submitter))),
+        str(line.submission),
+        Text(status, colour),
+        verbatim(line.reason),
+    ]
+
+
+def _share(score: float, scores: Sequence[float], higher: bool) -> float:
+    """How far a score is from the worst, which keeps a stub, to the best."""
+    low, high = min(scores), max(scores)
+    part = (score - low) / (high - low) if high > low else 1.0
+    return 0.06 + 0.94 * (part if higher or high == low else 1 - part)
+
+
+def distribution(board: Board) -> Table | None:
+    """The scores of the ranked submissions as one line; None where there are few."""
+    scores = [float(line.score) for line in board.lines if line.rank is not None and line.score]
+    if len(scores) < FEW:
+        return None
+    grid = Table.grid(padding=(0, 1))
+    low, high = (_six_places(f"{score:.9f}") for score in (min(scores), max(scores)))
+    grid.add_row("scores", low, Spark(buckets(scores)), high, f"{len(scores):,} ranked")
+    return grid
 
 
 def committee(board: Board) -> Table:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from danku.cli.completion import challenge_names, key_names
 from danku.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,12 +31,22 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 AsOption = Annotated[
     str | None,
-    typer.Option("--as", metavar="KEY", envvar="DANKU_AS", help="Key name, address or file."),
+    typer.Option(
+        "--as",
+        metavar="KEY",
+        envvar="DANKU_AS",
+        help="Key name, address or file.",
+        autocompletion=key_names,
+    ),
 ]
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option("--workspace", metavar="DIR", envvar="DANKU_WORKSPACE", help="The workspace."),
 ]
+ChallengeName = Annotated[
+    str, typer.Argument(help="A challenge's name or id.", autocompletion=challenge_names)
+]
+"""What most commands take first."""
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Show where an error arose.")]
 COMMON = {
     "json_": (JsonOption, False),
@@ -53,8 +64,17 @@ class Declined(UsageError):
 class Session:
     """One command's run."""
 
-    def __init__(self, *, json_: bool, yes: bool, as_: str | None, workspace: Path | None) -> None:
+    def __init__(
+        self,
+        *,
+        json_: bool,
+        yes: bool,
+        as_: str | None,
+        workspace: Path | None,
+        verbose: bool = False,
+    ) -> None:
         self.json = json_
+        self.verbose = verbose
         self.yes = yes
         self.key_name = as_
         self._root = workspace
@@ -210,7 +230,7 @@ def command(
         @functools.wraps(function)
         def run(**values: Any) -> None:
             common = {key: values.pop(key) for key in COMMON}
-            del common["verbose"]  # `danku.cli.app.main` looks for it, also where this fails
+            # NOTE: `danku.cli.app.main` looks for --verbose itself, also where this fails.
             session = Session(**common)
             function(session, **values)
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from danku.cli.completion import challenge_names
 from danku.cli.session import Session, command
+from danku.cli.watching import SECONDS, EveryOption, Shown, WatchOption, emit
 
 if TYPE_CHECKING:
     from danku.protocol.state import Challenge
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from danku.roles.sharing import Sharing
 
 OptionalChallenge = Annotated[
-    str | None, typer.Argument(help="A challenge's name or id; else all.")
+    str | None,
+    typer.Argument(help="A challenge's name or id; else all.", autocompletion=challenge_names),
 ]
 
 
@@ -105,8 +108,9 @@ def _entry_steps(challenge: Challenge, name: str, keys: dict[str, str]) -> list[
 
 
 def _show_challenge(session: Session, value: dict[str, Any], challenge: Challenge) -> None:
+    from danku.cli.drawing import Timeline, stage_states
     from danku.cli.render import windows
-    from danku.roles.stages import calendar
+    from danku.roles.stages import STAGES
 
     session.out.tell(
         (value["name"], "bold"),
@@ -116,8 +120,9 @@ def _show_challenge(session: Session, value: dict[str, Any], challenge: Challeng
     )
     if value["settled"]:
         session.out.tell(f"settled: {value['settled']}")
-    else:
-        session.out.print(windows(calendar(challenge), value["time"]))
+        return
+    session.out.print(Timeline(stage_states(STAGES, value["stage"])))
+    session.out.print(windows(challenge, value["time"], width=session.out.width))
 
 
 def _show_quota(session: Session, value: dict[str, Any]) -> None:
@@ -211,8 +216,17 @@ def _show_sharing(session: Session, value: dict[str, Any]) -> None:
         session.out.tell("git cannot merge the ledger in this clone: danku ledger install-driver")
 
 
-def status(session: Session, challenge: OptionalChallenge = None) -> None:
+def status(
+    session: Session,
+    challenge: OptionalChallenge = None,
+    watch: WatchOption = False,
+    every: EveryOption = SECONDS,
+) -> None:
     """Show stage, deadlines, and what each of your keys can do now, as the exact next command."""
+    emit(session, lambda: _read(session, challenge), watch=watch, every=every)
+
+
+def _read(session: Session, challenge: str | None) -> Shown:
     from danku.roles.claims import owed_to
     from danku.roles.sharing import sharing
 
@@ -246,7 +260,7 @@ def status(session: Session, challenge: OptionalChallenge = None) -> None:
         _show_next(session, statuses, owed)
         _show_sharing(session, value)
 
-    session.emit(value, show)
+    return value, show
 
 
 def register(app: typer.Typer) -> None:

@@ -21,7 +21,15 @@ from danku.evaluation.work import Work
 from danku.protocol.manifest import Manifest
 from danku.protocol.types import Score
 
-__all__ = ["Prediction", "UnusableFeatures", "Verdict", "evaluate", "predict"]
+__all__ = [
+    "Prediction",
+    "UnusableFeatures",
+    "Verdict",
+    "evaluate",
+    "predict",
+    "said_array",
+    "said_bytes",
+]
 
 
 class UnusableFeatures(DataError):
@@ -57,6 +65,31 @@ def predict(model: bytes, features: Array, manifest: Manifest, *, threads: int =
     except RuntimeRejection as rejection:
         raise ModelRejected("runtime", rejection.reason) from None
     return Prediction(manifest.model.output, values)
+
+
+def said_bytes(model: bytes, features: Array, manifest: Manifest) -> bytes:
+    """What a model says of each row, as `said_array` reads it: labels (probabilities become
+    labels by argmax), or values.
+
+    Raises:
+        ModelRejected, UnusableFeatures: as `predict`.
+    """
+    found = predict(model, features, manifest)
+    values = found.values if found.output == "value" else view(found.output, found.values)
+    return values.astype(_said_type(manifest)).tobytes()
+
+
+def said_array(said: bytes, manifest: Manifest) -> Array:
+    """Labels int64 [rows] (-1: no class of the challenge), or values float64 [rows].
+
+    Raises:
+        ValueError: the bytes are no whole number of rows.
+    """
+    return np.frombuffer(said, _said_type(manifest))
+
+
+def _said_type(manifest: Manifest) -> str:
+    return "<f8" if manifest.model.output == "value" else "<i8"
 
 
 def evaluate(

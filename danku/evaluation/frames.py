@@ -31,6 +31,8 @@ class Job(Record):
     """Whether the rows of a yardstick are among them."""
     measured: Annotated[tuple[int, ...], msgspec.Meta(max_length=MODELS)] = ()
     """The places of those models that are scored on the yardstick as well."""
+    predict: bool = False
+    """Whether what the job's only model says of each row is asked for as well."""
 
 
 class Isolation(Record):
@@ -45,12 +47,14 @@ class Isolation(Record):
 class Answer(Record):
     """What a worker says: ready after its self-test, then one answer a job."""
 
-    status: Literal["ready", "judged", "failed"]
+    status: Literal["ready", "judged", "predicted", "failed"]
     isolation: Isolation
     verdicts: Annotated[tuple[Verdict, ...], msgspec.Meta(max_length=MODELS)] = ()
     """Of each model of the job, in order."""
     reason: str = ""
     """Why it failed."""
+    said: bytes = b""
+    """Predictions, eight little-endian bytes a row: labels as integers, or values as floats."""
 
 
 class BrokenFrame(Exception):

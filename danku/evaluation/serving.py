@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, Literal
 
 from danku.evaluation import sandbox, systemcalls
 from danku.evaluation.frames import (
@@ -76,9 +76,9 @@ class _Desk:
 
     def serve(self, job: Job, rows: Sequence[bytes], models: Sequence[bytes]) -> Answer:
         """The verdicts of a job's models, or that it failed."""
-        from danku.evaluation.evaluate import judge
+        from danku.evaluation.evaluate import judge, said_bytes
 
-        verdicts = []
+        verdicts, said = [], b""
         try:
             sandbox.limit_job(job.seconds, job.memory_bytes)
             if job.fresh:
@@ -88,10 +88,13 @@ class _Desk:
                 raise ValueError("the rows of the job are not here")
             for place, model in enumerate(models):
                 verdicts.append(judge(model, work, measured=place in job.measured))
+            if job.predict and verdicts[-1].status == "scored":
+                said = said_bytes(models[-1], work.features, work.manifest)
         except Exception as error:  # NOTE: whatever it is, the validator hears of it and abstains
             reason = f"{type(error).__name__}: {error}"[:_REASON_CHARACTERS]
             return Answer("failed", self._isolation, reason=reason)
-        return Answer("judged", self._isolation, tuple(verdicts))
+        status: Literal["predicted", "judged"] = "predicted" if job.predict else "judged"
+        return Answer(status, self._isolation, tuple(verdicts), said=said)
 
     def _take(self, name: str, manifest: bytes, rows: bytes, yardstick: bytes = b"") -> None:
         from safetensors.numpy import load

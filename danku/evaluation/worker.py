@@ -166,6 +166,31 @@ class Worker:
         self._holds = work.digest
         return list(answer.verdicts)
 
+    def predict(self, model: bytes, work: Work) -> tuple[Verdict, Array]:
+        """A model's verdict, and what it says of each row; nothing where it is rejected.
+
+        Returns:
+            The verdict; labels int64 [rows] (-1: no class of the challenge) or values float64
+            [rows], as `danku.evaluation.evaluate.said_array`.
+
+        Raises:
+            WorkerFailed: as `judge`.
+        """
+        from danku.evaluation.evaluate import said_array
+
+        self.start()
+        known = self._holds == work.digest
+        job = Job(self.seconds, self.memory_bytes, work.digest, not known, 1, predict=True)
+        frames = [records.encode(job), *(() if known else work.frames), model]
+        rows = len(work.target)
+        answer = self._exchange(frames, self.seconds, ("predicted",), ANSWER_BYTES + 16 * rows)
+        scored = [verdict.status == "scored" for verdict in answer.verdicts]
+        if len(scored) != 1 or len(answer.said) != 8 * rows * scored[0]:
+            self.close()
+            raise WorkerFailed(f"the worker gave {len(answer.said)} bytes for {rows} rows")
+        self._holds = work.digest
+        return answer.verdicts[0], said_array(answer.said, work.manifest)
+
     def close(self) -> None:
         """End the process and everything that it started."""
         self._holds = ""
@@ -181,7 +206,13 @@ class Worker:
             self._complaints.close()
             self._complaints = None
 
-    def _exchange(self, frames: Sequence[bytes], seconds: float, expected: Sequence[str]) -> Answer:
+    def _exchange(
+        self,
+        frames: Sequence[bytes],
+        seconds: float,
+        expected: Sequence[str],
+        limit: int = ANSWER_BYTES,
+    ) -> Answer:
         """Send a job and wait for its answer; whatever goes wrong ends the process."""
         process = self._process
         assert process is not None and process.stdin is not None and process.stdout is not None
@@ -193,7 +224,7 @@ class Worker:
             for frame in frames:
                 write_frame(process.stdin, frame)
             process.stdin.flush()
-            data = read_frame(process.stdout, ANSWER_BYTES)
+            data = read_frame(process.stdout, limit)
             answer = None if data is None else decode_answer(data)
         except (OSError, BrokenFrame):
             answer = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from danku.protocol.state import Challenge
 
@@ -27,6 +28,9 @@ ACTION_STAGES = {
     "claim_deposit": "finalization",
     "withdraw": "finalization",
 }
+
+
+WindowState = Literal["done", "missed", "current", "ahead"]
 
 
 @dataclass(frozen=True)
@@ -67,3 +71,37 @@ def stage_of(challenge: Challenge, time: int) -> str:
     if 2 in challenge.rounds or time < challenge.windows.second_open_vote:
         return STAGES[3]
     return STAGES[4]
+
+
+def happened(challenge: Challenge, step: str) -> bool:
+    """Whether anybody took the step that a window, named as in `calendar`, is for."""
+    votes = [vote for found in challenge.rounds.values() for vote in found.votes.values()]
+    return {
+        "contribute": bool(challenge.contributions),
+        "open_seed": challenge.seed_secret is not None,
+        "reveal_train": challenge.train is not None,
+        "submit": bool(challenge.submissions),
+        "open": challenge.opened > 0,
+        "reveal_test": challenge.test is not None,
+        "vote": bool(votes),
+        "open_vote": any(vote.ballot is not None for vote in votes),
+    }[step]
+
+
+def window_state(challenge: Challenge, window: Window, now: int) -> WindowState:
+    """How a window looks at a ledger time."""
+    if happened(challenge, window.name):
+        return "current" if _goes_on(challenge, window, now) else "done"
+    if now >= window.closes or challenge.settlement is not None:
+        return "missed"
+    return "current" if window.opens <= now else "ahead"
+
+
+def _goes_on(challenge: Challenge, window: Window, now: int) -> bool:
+    """Whether others can still take a step that somebody took."""
+    alone = ("reveal_train", "reveal_test")
+    return (
+        challenge.settlement is None
+        and window.name not in alone
+        and window.opens <= now < window.closes
+    )

@@ -70,6 +70,9 @@ SCENES = (
     Scene("opening", "alice", f"model open {NAME}"),
     Scene("opening", "bob", f"model open {NAME} --submission 1"),
     Scene("final", "alice", f"board {NAME}"),
+    Scene("final", "alice", f"board {NAME} --html site"),
+    Scene("final", "alice", "explain"),
+    Scene("final", "alice", "explain Late"),
     Scene("final", "alice", "status"),
     Scene("final", "alice", f"verify {NAME}"),
     Scene("final", "alice", "claim"),
@@ -99,6 +102,7 @@ NEEDING_MORE = {
     ("storage", "pin"),
     ("storage", "fetch"),
     ("storage", "gc"),
+    ("serve",),
 }
 """Played below, after what has to come before them, or in `tests.cli.test_yardstick`."""
 

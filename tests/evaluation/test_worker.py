@@ -18,6 +18,8 @@ import pytest
 from onnx import helper
 
 from danku.evaluation.evaluate import evaluate, judge
+from danku.evaluation.frames import Answer, Isolation
+from danku.evaluation.verdict import Verdict
 from danku.evaluation.work import Work, Yardstick
 from danku.evaluation.worker import Worker, WorkerFailed, WorkerTimedOut
 from danku.protocol.manifest import Limits
@@ -100,6 +102,42 @@ def test_an_error_that_is_not_the_models_is_an_abstention(
     with pytest.raises(WorkerFailed, match="UnusableTarget"):
         worker.evaluate(winner, ROWS, TARGET + 5, terms)
     assert worker.evaluate(winner, ROWS, TARGET, terms).score == 10**9
+
+
+def test_predictions_come_with_the_verdict(worker: Worker, winner: bytes, terms: Any) -> None:
+    work = Work(ROWS, (TARGET + 1) % 3, terms)
+    for _ in range(2):
+        verdict, said = worker.predict(winner, work)
+        assert verdict == evaluate(winner, ROWS, work.target, terms)
+        assert said.tolist() == TARGET.tolist()
+    verdict, said = worker.predict(b"no model", work)
+    assert verdict.status == "rejected" and said.tolist() == []
+    assert worker.evaluate(winner, ROWS, TARGET, terms).score == 10**9, "the next job is itself"
+
+
+def test_probabilities_become_labels_and_values_stay(
+    worker: Worker, model: Build, manifest: Any
+) -> None:
+    softmax = model([helper.make_node("Softmax", ["x"], ["y"])], ["y"]).SerializeToString()
+    terms = manifest("probabilities", classes=CLASSES)
+    assert worker.predict(softmax, Work(ROWS, TARGET, terms))[1].tolist() == TARGET.tolist()
+    axes = {"axes": np.array([1])}
+    node = helper.make_node("ReduceSum", ["x", "axes"], ["y"], keepdims=0)
+    total = model([node], ["y"], constants=axes).SerializeToString()
+    _, said = worker.predict(total, Work(ROWS, ROWS.sum(axis=1), manifest("value")))
+    assert said.dtype == np.float64 and said.tolist() == ROWS.sum(axis=1).tolist()
+
+
+def test_a_worker_that_says_too_little_or_too_much_is_not_believed(
+    winner: bytes, terms: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    isolation, verdict = Isolation(True, True), Verdict("scored", Score(1), "")
+    for said, verdicts in ((b"", (verdict,)), (b"\0" * 96, (verdict,)), (b"\0" * 88, ())):
+        answer = Answer("predicted", isolation, verdicts, said=said)
+        monkeypatch.setattr(Worker, "start", lambda self: None)
+        monkeypatch.setattr(Worker, "_exchange", lambda *words, answer=answer: answer)
+        with pytest.raises(WorkerFailed, match="bytes for 11 rows"):
+            Worker().predict(winner, Work(ROWS, TARGET, terms))
 
 
 def heavy(model: Build, nodes: int) -> bytes:

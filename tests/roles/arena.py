@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from danku.crypto.hashing import keccak
 from danku.crypto.signatures import PrivateKey
-from danku.evaluation.evaluate import Verdict, evaluate
+from danku.evaluation.evaluate import Verdict, evaluate, said_array, said_bytes
 from danku.evaluation.work import Work, Yardstick
 from danku.ledger.embedded.genesis import create_journal
 from danku.protocol.actions import Action, Convene, Draw, Finalize
@@ -130,6 +130,11 @@ class InProcess:
         second = self.evaluate(model, apart.features, apart.target, work.manifest)
         score = second.score if second.status == "scored" else None
         return msgspec.structs.replace(verdict, yardstick=score)
+
+    def predict(self, model: bytes, work: Work) -> tuple[Verdict, Any]:
+        verdict = self.evaluate(model, work.features, work.target, work.manifest)
+        said = said_bytes(model, work.features, work.manifest) if not verdict.reason else b""
+        return verdict, said_array(said, work.manifest)
 
     def evaluate_each(
         self,
