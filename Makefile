@@ -46,7 +46,7 @@ bench: $(STAMP) ## measure speed and size
 	    echo "== $$bench"; $(BIN)/python "$$bench" || missed=1; done; exit $$missed
 
 soak: $(STAMP) $(PEERS) ## run the long tests
-	$(BIN)/python -m pytest -m soak tests/
+	$(BIN)/python -m pytest -m soak -rs tests/
 
 peers: $(PEERS) ## install the IPFS daemon that tests talk to (npm; 200 MB, minutes)
 

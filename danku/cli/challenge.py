@@ -101,14 +101,12 @@ def _yardstick(manifest: Manifest) -> str:
 
 
 def _show_draft(session: Session, draft: Draft) -> None:
-    import time
-
     from danku.cli.render import amount, facts, moment, table
     from danku.protocol.schedule import windows
     from danku.protocol.terms import Schedule, escrow_of
 
     terms, reward = draft.terms, draft.terms.reward
-    ends = windows(int(time.time()), terms.schedule)
+    ends = windows(_now(session), terms.schedule)
     session.out.print(
         facts(
             draft.manifest.title,
@@ -127,12 +125,13 @@ def _show_draft(session: Session, draft: Draft) -> None:
             ),
         )
     )
+    bond = amount(reward.organizer_bond)
     costs = {
-        "open_seed": f"organizer: bond {reward.organizer_bond} and the challenge; "
-        f"validator: deposit {reward.contribution_deposit}",
-        "reveal_train": f"organizer: bond {reward.organizer_bond} and the challenge",
-        "open": f"submitter: bond {reward.submission_bond} and the place",
-        "reveal_test": f"organizer: bond {reward.organizer_bond}; models judged on train data",
+        "open_seed": f"organizer: bond {bond} and the challenge; "
+        f"validator: deposit {amount(reward.contribution_deposit)}",
+        "reveal_train": f"organizer: bond {bond} and the challenge",
+        "open": f"submitter: bond {amount(reward.submission_bond)} and the place",
+        "reveal_test": f"organizer: bond {bond}; models judged on train data",
         "vote": "validator: the share of the fees" + _slashed(terms.panel, "silence_share"),
         "open_vote": "validator: the share of the fees" + _slashed(terms.panel, "minority_share"),
     }
@@ -141,6 +140,17 @@ def _show_draft(session: Session, draft: Draft) -> None:
         for name in Schedule.__struct_fields__
     ]
     session.out.print(table("if created now", ("step", "ends", "who misses it loses"), rows))
+
+
+def _now(session: Session) -> int:
+    """The ledger's time, which a sandbox moves; outside a workspace the clock's."""
+    from danku.ledger.embedded.ledger import system_clock
+    from danku.roles.workspace import NoWorkspace
+
+    try:
+        return session.workspace.ledger.time()
+    except NoWorkspace:
+        return system_clock()
 
 
 def _slashed(panel: Panel, share: str) -> str:
@@ -238,11 +248,13 @@ def finalize(session: Session, challenge: ChallengeName) -> None:
 @command(app, "cancel", "danku challenge cancel breast-cancer --as organizer")
 def cancel(session: Session, challenge: ChallengeName) -> None:
     """End a challenge; free before the first contribution, afterwards it costs the bond."""
+    from danku.cli.render import amount
     from danku.protocol.finality import cancelling_is_free
 
     found = session.challenge(challenge)
     free = cancelling_is_free(found, session.workspace.ledger.time())
-    cost = "it is free now" if free else f"it costs the bond of {found.terms.reward.organizer_bond}"
+    bond = amount(found.terms.reward.organizer_bond)
+    cost = "it is free now" if free else f"it costs the bond of {bond}"
     session.confirm(f"cancel {challenge}? {cost}")
     _act(session, challenge, "cancel")
 
@@ -313,7 +325,10 @@ def show(session: Session, challenge: ChallengeName) -> None:
                     ("yardstick", _yardstick(manifest)),
                     ("model", f"{model.dtype} {list(model.shape)} a row, gives {model.output}"),
                     ("entries", f"{entries}; {reward.max_submissions} a submitter"),
-                    ("entry", f"bond {reward.submission_bond}, fee {reward.entry_fee}"),
+                    (
+                        "entry",
+                        f"bond {amount(reward.submission_bond)}, fee {amount(reward.entry_fee)}",
+                    ),
                     ("seed", found.seed or "not drawn"),
                     ("train bundle", found.train or "not revealed"),
                     ("test bundle", found.test or "not revealed"),
@@ -359,4 +374,5 @@ def list_(session: Session) -> None:
         for item in challenges
     ]
     columns = ("name", "id", "stage", "pot", "submit until", "submissions")
-    session.emit(value, lambda: session.out.print(table("", columns, rows)))
+    none = "no challenge on this ledger yet; danku challenge new begins one"
+    session.emit(value, lambda: session.out.print(table("", columns, rows) if rows else none))

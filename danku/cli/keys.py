@@ -30,13 +30,10 @@ def new(session: Session, name: KeyName) -> None:
 
 
 def _keep(session: Session, name: str, key: PrivateKey) -> None:
-    from danku.cli.unlock import read_password, refuse_secret
-    from danku.crypto.keystore import create
+    from danku.cli.unlock import keep_key
     from danku.crypto.signatures import checksum_address
 
-    refuse_secret(name)
-    password = read_password(f"password for {name}: ", confirm=True)
-    path = create(session.workspace.keys, name, password, key)
+    path = keep_key(session.workspace.keys, name, key)
     value = {"name": name, "address": key.address, "path": str(path)}
 
     def show() -> None:
@@ -66,7 +63,9 @@ def list_(session: Session) -> None:
         )
         for file in files
     ]
-    session.emit(value, lambda: session.out.print(table("", ("name", "address", ""), rows)))
+    none = "no key here yet; danku keys new NAME makes one"
+    shown = table("", ("name", "address", ""), rows) if rows else none
+    session.emit(value, lambda: session.out.print(shown))
 
 
 @command(app, "show", "danku keys show alice")

@@ -124,16 +124,19 @@ def import_(
 @command(app, "grant", "danku ledger grant 0x… 1000000 --as treasurer")
 def grant(
     session: Session,
-    address: Annotated[str, typer.Argument(help="Who gets it.")],
+    address: Annotated[str, typer.Argument(help="Who gets it: an address, or a key here.")],
     amount: Annotated[int, typer.Argument(help="How much, in the smallest unit.")],
 ) -> None:
     """Grant money to an address; only the treasurer that the genesis names may."""
+    from danku.cli.unlock import address_of_key
     from danku.ledger.embedded.envelope import Grant
     from danku.protocol.records import convert
 
-    plain = {"kind": "grant", "address": address.lower(), "amount": str(amount)}
+    named = not address.startswith("0x")
+    payee = address_of_key(session.workspace.keys, address) if named else address.lower()
+    plain = {"kind": "grant", "address": payee, "amount": str(amount)}
     receipt = session.workspace.embedded.submit(session.key, convert(plain, Grant, "grant"))
-    value = {"address": address.lower(), "amount": str(amount), **receipt_value(receipt)}
+    value = {"address": payee, "amount": str(amount), **receipt_value(receipt)}
     session.emit(value, lambda: session.out.tell(f"granted {amount:,} to {address}"))
 
 

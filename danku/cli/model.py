@@ -134,7 +134,8 @@ def score(
         session.out.print(f"{manifest.evaluation.metric} {decimal(points)} on {part.value} data")
         side = "[green]passes[/]" if passes else "[yellow]does not pass[/]"
         session.out.print(f"{side} the threshold {decimal(manifest.evaluation.threshold)}")
-        session.say(f"next: danku model submit {challenge} {model}")
+        if found.settlement is None and session.workspace.ledger.time() < found.windows.submit:
+            session.say(f"next: danku model submit {challenge} {model}")
 
     session.emit(value, show)
 

@@ -112,6 +112,19 @@ def read_password(prompt: str, *, confirm: bool = False) -> str:
     return password
 
 
+def keep_key(keys: Path, name: str, key: PrivateKey) -> Path:
+    """Write a key, encrypted with a password that is asked for, into the keys folder.
+
+    Raises:
+        NoKey: the name looks like a private key, or nobody can be asked.
+        DataError, UsageError, StorageError: as `danku.crypto.keystore.create`.
+    """
+    from danku.crypto.keystore import create
+
+    refuse_secret(name)
+    return create(keys, name, read_password(f"password for {name}: ", confirm=True), key)
+
+
 def unlock_key(keys: Path, wanted: str | None) -> PrivateKey:
     """The key that acts.
 

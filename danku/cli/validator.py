@@ -68,7 +68,10 @@ def status(session: Session) -> None:
             )
             for name, duty in steps
         ]
-        session.out.print(table("", ("challenge", "step", "opens", "closes"), rows))
+        if rows:
+            session.out.print(table("", ("challenge", "step", "opens", "closes"), rows))
+        else:
+            session.out.print("nothing is to come: no challenge that goes on is judged by this key")
         if staked is not None:
             session.out.tell(seats.describe(staked, now))
         kept = {

@@ -25,7 +25,10 @@ def init(
         bool, typer.Option("--sandbox", help="Play money for all, and time that can be moved.")
     ] = False,
     treasurer: Annotated[
-        str | None, typer.Option("--treasurer", help="Address that may grant money.")
+        str | None,
+        typer.Option(
+            "--treasurer", metavar="KEY", help="Who may grant money: an address, or a name."
+        ),
     ] = None,
     play_money: Annotated[
         int, typer.Option("--play-money", help="What every address starts with in a sandbox.")
@@ -46,9 +49,10 @@ def init(
 ) -> None:
     """Make a workspace: danku.toml, challenges/ with the ledger, keys/, private/.
 
-    In a git repository, git learns to merge the ledger as well. With --ci an existing workspace
-    gets the pipeline and nothing else.
+    A --treasurer that is a name gets a new key in it. In a git repository, git learns to merge the
+    ledger as well. With --ci an existing workspace gets the pipeline and nothing else.
     """
+    from danku.crypto.signatures import checksum_address
     from danku.roles.pipelines import check_system, write_pipeline
     from danku.roles.setup import make_workspace, registry_terms
     from danku.roles.workspace import CONFIG, Workspace
@@ -56,14 +60,15 @@ def init(
     if ci is not None:
         check_system(ci)
     root = folder.resolve()
-    if ci is not None and (root / CONFIG).exists():
+    present = ci is not None and (root / CONFIG).exists()
+    if present:
         made = Workspace(root)
     else:
         made = make_workspace(
             root,
             join=join.resolve() if join else None,
             sandbox=sandbox,
-            treasurer=treasurer,
+            treasurer=_treasurer(root, treasurer) if treasurer and not join else None,
             play_money=play_money,
             registry=registry_terms(stake, unbonding),
         )
@@ -75,16 +80,47 @@ def init(
         "chain_id": made.ledger.chain_id,
         "merge_driver": _install_driver(session, made),
         "pipeline": str(pipeline) if pipeline else None,
+        "treasurer": made.ledger.genesis.treasurer,
     }
 
     def show() -> None:
-        session.out.tell(f"workspace {made.root}, ledger {made.journal}")
+        if not present:
+            session.out.tell(f"workspace {made.root}, ledger {made.journal}")
         if pipeline is not None:
             session.out.tell(f"pipeline {pipeline}")
             session.say("it begins with what it needs: a secret, and the right to push")
-        session.say("next: danku keys new NAME" + _where(folder))
+        if present:
+            return
+        if granting := made.ledger.genesis.treasurer:
+            session.out.tell(f"treasurer {checksum_address(granting)}")
+        step = "danku keys new NAME"
+        if treasurer and not treasurer.startswith("0x"):
+            step = f"danku ledger grant ADDRESS AMOUNT --as {treasurer}"
+        session.say(f"next: {step}{_where(folder)}")
 
     session.emit(value, show)
+
+
+def _treasurer(root: Path, wanted: str) -> str:
+    """The treasurer's address; one that has only a name yet gets a key in the workspace.
+
+    Else nobody could begin: the ledger names its treasurer, and keys are made in a workspace.
+    """
+    from danku.cli.unlock import address_of_key, keep_key
+    from danku.crypto.keystore import listing
+    from danku.crypto.signatures import PrivateKey
+    from danku.roles.workspace import CONFIG
+    from danku.storage.files import make_folder
+
+    keys = root / "keys"
+    if wanted.startswith("0x") or (root / CONFIG).exists():
+        return wanted
+    if wanted in {file.name for file in listing(keys)}:
+        return address_of_key(keys, wanted)
+    make_folder(keys)
+    key = PrivateKey.generate()
+    keep_key(keys, wanted, key)
+    return key.address
 
 
 def _install_driver(session: Session, made: Workspace) -> str | None:

@@ -29,7 +29,7 @@ def lint_data(
     """All findings about a data set, its groups and how many of them are for testing."""
     found = [
         repeated_rows(table, plan),
-        single_class_groups(table.target, plan),
+        single_class_groups(table.target, plan, shuffled=shuffled),
         few_test_groups(test_groups),
         None if shuffled else sorted_target(table.target),
     ]
@@ -78,7 +78,9 @@ def _row_digests(table: Table) -> NDArray[np.uint64]:
     return np.frombuffer(digests, "<u8")
 
 
-def single_class_groups(target: Array, plan: Sequence[NDArray[np.int64]]) -> Finding | None:
+def single_class_groups(
+    target: Array, plan: Sequence[NDArray[np.int64]], *, shuffled: bool
+) -> Finding | None:
     """Groups of several rows that all have one class; nothing for values."""
     if target.dtype.kind != "i":
         return None
@@ -89,7 +91,7 @@ def single_class_groups(target: Array, plan: Sequence[NDArray[np.int64]]) -> Fin
         "single-class-groups",
         f"{single} of {len(plan)} groups have rows of one class only: the split moves whole "
         "groups, so the classes of the test rows depend on few draws",
-        "set shuffle = true in [data], or more group_rows",
+        "set more group_rows in [data]" + ("" if shuffled else ", or shuffle = true"),
     )
 
 

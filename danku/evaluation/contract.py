@@ -23,6 +23,13 @@ _EXPECTED = {
     "value": "floats [batch]",
 }
 
+_REMEDY = {
+    "label": "let the model end in the class with the largest score: ArgMax over axis 1",
+    "probabilities": "let the model end in one column for each class: Softmax over axis 1",
+    "value": "let the model give one number for each row",
+}
+"""What to do about a model whose outputs do not fit."""
+
 
 @dataclass(frozen=True)
 class Batching:
@@ -41,7 +48,11 @@ def bind_input(found: GraphInput, contract: ModelContract, batch: int) -> Batchi
         ModelRejected: another element type, row shape or batch size. The name may be any.
     """
     if found.dtype != np.dtype(contract.dtype):
-        raise ModelRejected("input", f"the input is {found.dtype.name}, not {contract.dtype}")
+        raise ModelRejected(
+            "input",
+            f"the input is {found.dtype.name}, not {contract.dtype}",
+            fix=f"export the model for rows of {contract.dtype}, as danku data pull writes them",
+        )
     expected = f"[batch, {', '.join(map(str, contract.shape))}]" if contract.shape else "[batch]"
     shape = ", ".join("?" if size is None else str(size) for size in found.shape)
     wrong = ModelRejected("input", f"the input's shape is [{shape}], not {expected}")
@@ -117,7 +128,9 @@ def select_output(
             "output", f"wrong number of rows: {alike[0].shape[0]} of {rows} in the output"
         )
     found = "; ".join(str(types[name]) for name in outputs)
-    raise ModelRejected("output", f"no output fits {expected}, found {found}")
+    raise ModelRejected(
+        "output", f"no output fits {expected}, found {found}", fix=_REMEDY[contract.output]
+    )
 
 
 def _fits_but_rows(kind: TensorType, contract: ModelContract) -> bool:

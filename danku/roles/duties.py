@@ -33,7 +33,7 @@ def _organizer_duties(view: View) -> Iterator[Duty]:
     challenge, windows = view.challenge, view.challenge.windows
     if view.address != challenge.organizer:
         return
-    bond = f"the organizer bond of {challenge.terms.reward.organizer_bond}"
+    bond = f"the organizer bond of {challenge.terms.reward.organizer_bond:,}"
     if challenge.train is None:
         if challenge.seed is None and view.time >= windows.open_seed:
             return
@@ -73,7 +73,7 @@ def _submitter_duties(view: View) -> Iterator[Duty]:
             f"open submission {number}",
             windows.submit,
             windows.open,
-            f"the bond of {challenge.terms.reward.submission_bond} and the place",
+            f"the bond of {challenge.terms.reward.submission_bond:,} and the place",
             lambda workspace, key, _, number=number: (  # type: ignore[misc]
                 submitter.open_submission(workspace, key, challenge.id, number)
             ),

@@ -45,13 +45,13 @@ def seed_duties(view: View) -> Iterator[Duty]:
             lambda workspace, key, _: seeds.contribute(workspace, key, challenge.id),
         )
     opened = challenge.seed_secret is not None
-    lost = f"the organizer bond of {reward.organizer_bond} and the challenge"
+    lost = f"the organizer bond of {reward.organizer_bond:,} and the challenge"
     if view.address != challenge.organizer:
         opened = any(
             item.contributor == view.address and item.secret is not None
             for item in challenge.contributions
         )
-        lost = f"the deposit of {reward.contribution_deposit}"
+        lost = f"the deposit of {reward.contribution_deposit:,}"
     if committed is not None and not opened:
         yield Duty(
             "open_seed",
@@ -111,7 +111,7 @@ def _at_stake(view: View, number: int, fault: str) -> str:
     part = panel.silence_share if fault == "silent" else panel.minority_share
     lost = share_of(registry.terms.stake, part)
     held = found.committee.count(view.address) if found else 0
-    stake = f"{held * lost} of the stake" if held else f"{lost} of each drawn seat's stake"
+    stake = f"{held * lost:,} of the stake" if held else f"{lost:,} of each drawn seat's stake"
     return f"{stake}, and {share}"
 
 

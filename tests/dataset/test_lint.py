@@ -93,11 +93,15 @@ class TestRepeatedRows:
 
 def test_single_class_groups() -> None:
     target = np.array([0, 0, 0, 1, 1, 1, 2])
-    finding = single_class_groups(target, plan_groups(7, 2))
+    finding = single_class_groups(target, plan_groups(7, 2), shuffled=False)
     assert finding is not None
     assert finding.message.startswith("2 of 4 groups")
-    assert single_class_groups(np.arange(7) % 2, plan_groups(7, 2)) is None
-    assert single_class_groups(np.zeros(7), plan_groups(7, 2)) is None
+    assert "shuffle" in finding.fix
+    shuffled = single_class_groups(target, plan_groups(7, 2), shuffled=True)
+    assert shuffled is not None
+    assert "shuffle" not in shuffled.fix
+    assert single_class_groups(np.arange(7) % 2, plan_groups(7, 2), shuffled=True) is None
+    assert single_class_groups(np.zeros(7), plan_groups(7, 2), shuffled=True) is None
 
 
 def test_few_test_groups() -> None:

@@ -193,14 +193,14 @@ def test_each_duty_says_when_and_what_it_costs_to_forget(stages: ArenaAt) -> Non
     )
     seed, train = found(create, ORGANIZER)
     assert (seed.opens, seed.closes) == (windows.contribute, windows.open_seed)
-    assert "5000" in seed.cost
+    assert "5,000" in seed.cost
     assert (train.opens, train.closes) == (windows.open_seed, windows.reveal_train)
     (opening,) = found(submit, "alice")
     assert (opening.opens, opening.closes) == (windows.submit, windows.open)
     assert "200" in opening.cost
     (test,) = found(submit, ORGANIZER)
     assert (test.opens, test.closes) == (windows.open, windows.reveal_test)
-    assert "5000" in test.cost
+    assert "5,000" in test.cost
     (open_vote,) = found(vote, "vera")
     assert (open_vote.opens, open_vote.closes) == (windows.vote, windows.open_vote)
     assert "fees" in open_vote.cost
