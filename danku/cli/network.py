@@ -33,6 +33,9 @@ MaxFeeOption = Annotated[
 MaxTipOption = Annotated[
     int, typer.Option("--max-tip-gwei", min=0, help="Most of it that is a tip.")
 ]
+NumberOption = Annotated[
+    int, typer.Option("--number", min=0, help="Which one, of several with the same choices.")
+]
 
 
 def _chain(url: str) -> Chain:
@@ -97,16 +100,17 @@ def add(
         int | None,
         typer.Option("--first-block", min=0, help="The block that made it; else it is looked for."),
     ] = None,
+    number: NumberOption = 0,
     confirmations: ConfirmationsOption = 2,
     max_fee_gwei: MaxFeeOption = 200,
     max_tip_gwei: MaxTipOption = 5,
 ) -> None:
-    """Add a contract that is there, once its code was seen to be danku's.
+    """Add a contract that is there, once its address was seen to be that of danku's code.
 
     Without --contract, a network that is known gets another node.
     """
     from danku.errors import UsageError
-    from danku.ledger.ethereum.deployment import check_creation, first_block_of, inspect
+    from danku.ledger.ethereum.deployment import first_block_of, inspect
     from danku.ledger.ethereum.network import Network
     from danku.roles.networks import check_name, find
 
@@ -124,19 +128,14 @@ def add(
         bare = Network(
             chain_id=chain.chain_id(),
             contract=_address(contract, "--contract"),
+            number=number,
             confirmations=confirmations,
             max_fee_gwei=max_fee_gwei,
             max_tip_gwei=max_tip_gwei,
         )
         network = inspect(chain, bare)
-        first = first_block_of(chain, network) if first_block is None else first_block
+        first = first_block_of(chain, network.contract) if first_block is None else first_block
         network = _from_block(network, first)
-        if not check_creation(chain, network):
-            session.say(
-                "which transaction made the contract is not known, so who made it is trusted "
-                "not to have begun with false books; --first-block N names its block",
-                "yellow",
-            )
     _kept(session, name, network, rpc)
 
 
@@ -164,11 +163,15 @@ def deploy(
     block_seconds: Annotated[
         int, typer.Option("--block-seconds", min=1, help="Shortest time between two blocks.")
     ] = 12,
+    number: NumberOption = 0,
     confirmations: ConfirmationsOption = 2,
     max_fee_gwei: MaxFeeOption = 200,
     max_tip_gwei: MaxTipOption = 5,
 ) -> None:
-    """Put the contracts on a chain and add the network; nobody owns or can change them."""
+    """Put the contracts on a chain and add the network; nobody owns or can change them.
+
+    An arena that is there already, with the same choices and number, is added as it is.
+    """
     from msgspec.structs import replace
 
     from danku.ledger.ethereum.deployment import Choices, inspect
@@ -186,17 +189,19 @@ def deploy(
         stake=int(registry.stake) if registry else 0,
         unbonding=registry.unbonding if registry else 0,
         block_seconds=block_seconds,
+        number=number,
     )
     bare = Network(
         chain_id=chain.chain_id(),
         contract=ZERO_ADDRESS,
+        number=number,
         confirmations=confirmations,
         max_fee_gwei=max_fee_gwei,
         max_tip_gwei=max_tip_gwei,
     )
     private = folder_of(session.workspace.private, name)
     sender = Sender(chain, bare, private, approve=session.approve)
-    court, arena = deploy_contracts(sender, session.key, choices)
+    court, arena = deploy_contracts(chain, sender, session.key, choices)
     session.say(f"court {court.contract} in block {court.block}")
     found = replace(bare, contract=arena.contract, first_block=arena.block)
     _kept(session, name, inspect(chain, found), rpc)

@@ -211,7 +211,7 @@ def test_a_contract_whose_books_were_forged_at_its_making_is_refused(
     assert node.call("eth_getCode", evil, "latest")[2:] == code
     words = ("network", "add", "evil", "--rpc", node.url, "--contract", evil)
     run = playing.refused(*words, code=7, error="NodeContradicts")
-    assert "made by other code" in run.json["what"]
+    assert "not made by danku's code" in run.json["what"]
 
 
 def test_settings_that_danku_toml_had_stay(playing: OnChain) -> None:

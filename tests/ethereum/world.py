@@ -43,9 +43,9 @@ def deployed(node: Node, choices: Choices, **terms: int) -> Network:
     node.set_balance(key.address, 10**20)
     with tempfile.TemporaryDirectory() as folder:
         sender = Sender(chain, network, Path(folder), approve=lambda quote: None, sleep=prompt)
-        _, arena = deploy(sender, key, choices)
-    assert arena.contract is not None
-    return inspect(chain, replace(network, contract=arena.contract, first_block=arena.block))
+        _, arena = deploy(chain, sender, key, choices)
+    made = {"contract": arena.contract, "first_block": arena.block, "number": choices.number}
+    return inspect(chain, replace(network, **made))
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 
 from danku.ledger.ethereum.errors import NodeContradicts, NodeRefused
 from danku.ledger.ethereum.transport import Transport
-from danku.ledger.ethereum.words import SMALL, address, digest, field, malformed, octets, quantity
+from danku.ledger.ethereum.words import SMALL, digest, field, malformed, octets, quantity
 from danku.protocol.types import Address, Digest
 
 _NO_METHOD = (-32601, -32004)
@@ -35,8 +35,6 @@ class Inclusion:
     block_hash: Digest
     succeeded: bool
     gas_used: int
-    contract: Address | None
-    """What it created, if it created something."""
 
 
 class Chain:
@@ -146,27 +144,13 @@ class Chain:
             return None
         if digest(field(found, "transactionHash"), "receipt") != transaction:
             raise NodeContradicts(f"the node gave another receipt than that of {transaction}")
-        created = field(found, "contractAddress")
         return Inclusion(
             transaction=transaction,
             block=quantity(field(found, "blockNumber"), "receipt's block", SMALL),
             block_hash=digest(field(found, "blockHash"), "receipt's block"),
             succeeded=quantity(field(found, "status"), "receipt's status") == 1,
             gas_used=quantity(field(found, "gasUsed"), "receipt's gas", SMALL),
-            contract=None if created is None else address(created, "receipt's contract"),
         )
-
-    def creations(self, number: int) -> list[tuple[Digest, bytes]]:
-        """The transactions of a block that create contracts, and the code that they run."""
-        found = self.transport.call("eth_getBlockByNumber", hex(number), True)
-        transactions = field(found, "transactions") if found is not None else []
-        if not isinstance(transactions, list):
-            raise malformed("block's transactions")
-        return [
-            (digest(field(each, "hash"), "transaction"), octets(field(each, "input"), "input"))
-            for each in transactions
-            if field(each, "to") is None
-        ]
 
     def _block(self, which: str) -> Block | None:
         found = self.transport.call("eth_getBlockByNumber", which, False)

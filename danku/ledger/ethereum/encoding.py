@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from danku.crypto.hashing import from_hex
 from danku.crypto.signatures import checksum_address
-from danku.ledger.ethereum.artifact import artifact, interface
+from danku.ledger.ethereum.artifact import interface
 from danku.ledger.ethereum.calls import Call
 from danku.ledger.ethereum.errors import ExtraMissing
 
@@ -23,18 +23,6 @@ def encode_call(call: Call) -> bytes:
     """
     contract = _web3().eth.contract(abi=interface())
     return from_hex(contract.encode_abi(call.function, args=_spelled(call.arguments)))
-
-
-def encode_creation(name: str, *arguments: Any) -> bytes:
-    """What creates one of the shipped contracts.
-
-    Raises:
-        ExtraMissing: the packages for Ethereum are not installed.
-    """
-    shipped = artifact(name)
-    contract = _web3().eth.contract(abi=list(shipped.abi), bytecode=shipped.bytecode)
-    data = contract.constructor(*_spelled(arguments)).data_in_transaction
-    return from_hex(str(data).lower())
 
 
 def _spelled(values: Any) -> Any:

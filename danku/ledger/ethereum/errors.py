@@ -58,6 +58,18 @@ class BadNetwork(UsageError):
     """A network's name, address or URL is not one."""
 
 
+class NoFactory(UsageError):
+    """A chain does not have the factory that gives contracts addresses which prove their code."""
+
+    def __init__(self, chain_id: int, factory: str) -> None:
+        super().__init__(
+            f"chain {chain_id} has no factory for contracts at {factory}",
+            why="the address that it gives a contract proves which code made it (EIP-1014)",
+            fix="have the deterministic deployment proxy put there: a transaction that everybody "
+            "may send, and that nearly every chain has seen",
+        )
+
+
 class UnknownNetwork(UsageError):
     """The workspace knows no network of this name."""
 

@@ -26,6 +26,8 @@ class Network(Record):
     """One seat's deposit; 0 where the contract has no registry."""
     unbonding: Annotated[int, msgspec.Meta(ge=0, lt=2**36)] = 0
     """Seconds between leaving and taking a stake out."""
+    number: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
+    """Which one, of several arenas that fixed the same."""
     beacon_blocks: Annotated[int, msgspec.Meta(ge=1, lt=2**48)] = 8_191
     """How many blocks back the contract can have a block's hash."""
     first_block: Annotated[int, msgspec.Meta(ge=0, lt=2**48)] = 0

@@ -1,0 +1,48 @@
+"""Contracts that are not danku's: tokens and attackers, compiled from tests/ethereum/contracts."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vyper.compiler import compile_code
+
+from danku.crypto.hashing import keccak
+from tests.ethereum.contract import Contract, deploy_code, types_of
+from tests.ethereum.node import Node
+
+SOURCES = Path(__file__).parent / "contracts"
+
+
+@cache
+def compiled(name: str) -> dict[str, Any]:
+    """A contract's ABI and bytecode."""
+    source = (SOURCES / f"{name}.vy").read_text("utf-8")
+    found: dict[str, Any] = compile_code(
+        source, output_formats=("abi", "bytecode", "bytecode_runtime")
+    )
+    return found
+
+
+class Foreign(Contract):
+    """A contract of the tests at an address."""
+
+    def __init__(self, node: Node, address: str, name: str) -> None:
+        self.node, self.address = node, address
+        abi = compiled(name)["abi"]
+        self.functions = {item["name"]: item for item in abi if item["type"] == "function"}
+        self.events = {
+            keccak(f"{item['name']}({','.join(types_of(item['inputs']))})".encode()): item
+            for item in abi
+            if item["type"] == "event"
+        }
+
+
+def deploy_foreign(node: Node, name: str, *arguments: Any) -> Foreign:
+    """A new contract of the tests."""
+    abi = compiled(name)["abi"]
+    inputs = next((item["inputs"] for item in abi if item["type"] == "constructor"), [])
+    bytecode = compiled(name)["bytecode"]
+    address = deploy_code(node, bytecode, types_of(inputs), arguments)
+    return Foreign(node, address, name)
