@@ -34,7 +34,7 @@ demo-ethereum: $(STAMP) ## play it on a real Ethereum node, and compare
 	$(BIN)/python -m tests.ethereum.demo
 
 test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP) ## check style, format and types
 	$(BIN)/ruff check

@@ -80,7 +80,7 @@ def init(
         "chain_id": made.ledger.chain_id,
         "merge_driver": _install_driver(session, made),
         "pipeline": str(pipeline) if pipeline else None,
-        "treasurer": made.ledger.genesis.treasurer,
+        "treasurer": made.embedded.genesis.treasurer,
     }
 
     def show() -> None:
@@ -91,7 +91,7 @@ def init(
             session.say("it begins with what it needs: a secret, and the right to push")
         if present:
             return
-        if granting := made.ledger.genesis.treasurer:
+        if granting := made.embedded.genesis.treasurer:
             session.out.tell(f"treasurer {checksum_address(granting)}")
         step = "danku keys new NAME"
         if treasurer and not treasurer.startswith("0x"):

@@ -23,6 +23,9 @@ Judged = tuple[Digest, bytes, Verdict | None]
 class Judge(Protocol):
     """A `danku.evaluation.worker.Worker`, or what stands in for one."""
 
+    took: float
+    """Seconds that the newest call took; batches are cut by it, and verdicts do not hang on it."""
+
     def judge(
         self, models: Sequence[bytes], work: Work, measured: Sequence[int] = ()
     ) -> list[Verdict]: ...

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -229,12 +228,11 @@ def _judge(batch: Sequence[Named], work: Work) -> tuple[str, float, list[Verdict
         worker = _idle.get_nowait()
     except Empty:
         worker = Worker()
-    started = perf_counter()
     try:
         judged = judge_batch(worker, batch, work)
     finally:
         _idle.put(worker)
-    return __version__, perf_counter() - started, [verdict for _, _, verdict in judged]
+    return __version__, worker.took, [verdict for _, _, verdict in judged]
 
 
 def release() -> None:

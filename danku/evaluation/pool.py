@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from queue import SimpleQueue
-from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
@@ -89,9 +88,8 @@ class Pool:
 
         def evaluate(batch: Sequence[Named]) -> tuple[list[Judged], float]:
             worker = self._idle.get()
-            started = perf_counter()
             try:
-                return judge_batch(worker, batch, work), perf_counter() - started
+                return judge_batch(worker, batch, work), worker.took
             finally:
                 self._idle.put(worker)
 

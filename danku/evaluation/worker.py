@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Timer
+from time import perf_counter
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
@@ -80,6 +81,8 @@ class Worker:
         self._complaints: IO[bytes] | None = None
         self._holds = ""
         """The digest of the `Work` that the process has."""
+        self.took = 0.0
+        """Seconds that the newest models were judged for, to cut batches by and nothing else."""
 
     def __enter__(self) -> Worker:
         return self
@@ -137,6 +140,7 @@ class Worker:
         """
         fresh = self._process is None or self._process.poll() is not None
         self.start()
+        started = perf_counter()
         try:
             return self._judge(models, work, measured)
         except WorkerDied:
@@ -145,8 +149,28 @@ class Worker:
             # NOTE: an earlier model may have left the process in a bad state.
             self.start()
             return self._judge(models, work, measured)
+        finally:
+            self.took = perf_counter() - started
 
     def _judge(self, models: Sequence[bytes], work: Work, measured: Sequence[int]) -> list[Verdict]:
+        frames = self._frames(models, work, measured=measured)
+        answer = self._exchange(frames, self.seconds, ("judged",))
+        if len(answer.verdicts) != len(models):
+            self.close()
+            found = f"{len(answer.verdicts)} verdicts for {len(models)} models"
+            raise WorkerFailed(f"the worker gave {found}", fix="abstain")
+        self._holds = work.digest
+        return list(answer.verdicts)
+
+    def _frames(
+        self,
+        models: Sequence[bytes],
+        work: Work,
+        *,
+        measured: Sequence[int] = (),
+        predict: bool = False,
+    ) -> list[bytes]:
+        """A job as messages; the rows are among them unless the process has them."""
         known = self._holds == work.digest
         job = Job(
             seconds=self.seconds,
@@ -156,15 +180,9 @@ class Worker:
             models=len(models),
             yardstick=work.yardstick is not None,
             measured=tuple(measured),
+            predict=predict,
         )
-        frames = [records.encode(job), *(() if known else work.frames), *models]
-        answer = self._exchange(frames, self.seconds, ("judged",))
-        if len(answer.verdicts) != len(models):
-            self.close()
-            found = f"{len(answer.verdicts)} verdicts for {len(models)} models"
-            raise WorkerFailed(f"the worker gave {found}", fix="abstain")
-        self._holds = work.digest
-        return list(answer.verdicts)
+        return [records.encode(job), *(() if known else work.frames), *models]
 
     def predict(self, model: bytes, work: Work) -> tuple[Verdict, Array]:
         """A model's verdict, and what it says of each row; nothing where it is rejected.
@@ -179,9 +197,7 @@ class Worker:
         from danku.evaluation.evaluate import said_array
 
         self.start()
-        known = self._holds == work.digest
-        job = Job(self.seconds, self.memory_bytes, work.digest, not known, 1, predict=True)
-        frames = [records.encode(job), *(() if known else work.frames), model]
+        frames = self._frames([model], work, predict=True)
         rows = len(work.target)
         answer = self._exchange(frames, self.seconds, ("predicted",), ANSWER_BYTES + 16 * rows)
         scored = [verdict.status == "scored" for verdict in answer.verdicts]

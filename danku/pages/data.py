@@ -17,7 +17,8 @@ def page_data(facts: Facts, *, live: str = "") -> dict[str, Any]:
     """Everything that the page's script needs; texts of others are made printable.
 
     Rows are [rank or 0, number, place of the submitter, score or null, place of the status, 1 if it
-    passes, place of the reason, seconds since `create`, CID or 0, payout or 0].
+    passes, place of the reason, seconds since `create`, CID or 0, payout or 0]. Reports are
+    [number, score, and whether it holds: 1, 0, or null where nobody came to it].
     """
     submitters: dict[str, int] = {}
     statuses: dict[str, int] = {}
@@ -56,6 +57,8 @@ def page_data(facts: Facts, *, live: str = "") -> dict[str, Any]:
         "statuses": list(statuses),
         "reasons": list(reasons),
         "rows": rows,
+        "yardstick": facts.board.yardstick_groups,
+        "reports": _reports(facts),
         "payouts": [
             [item.index, item.payee, str(item.amount), int(item.claimed)] for item in facts.payouts
         ],
@@ -69,6 +72,17 @@ def as_json(value: object) -> str:
     """JSON that may stand in a script element: nothing in it can end the element."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _reports(facts: Facts) -> list[list[Any]]:
+    return [
+        [
+            entry.number,
+            _integer(entry.reported or 0),
+            None if entry.report_holds is None else int(entry.report_holds),
+        ]
+        for entry in facts.reports
+    ]
 
 
 def _integer(value: int) -> int | str:

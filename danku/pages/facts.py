@@ -41,6 +41,10 @@ class Entry:
     """Of the model, once it is opened."""
     payout: int | None
     """What its submitter gets in all, on the first of the submitter's lines."""
+    reported: int | None = None
+    """What its submitter says that it scores on the yardstick, in units of 1e-9."""
+    report_holds: bool | None = None
+    """Whether a committee found the same; None until then, or where it did not come to it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,12 @@ class Facts:
     def best(self) -> Entry | None:
         """The entry that is ranked first."""
         return next((entry for entry in self.entries if entry.rank == 1), None)
+
+    @property
+    def reports(self) -> tuple[Entry, ...]:
+        """The entries with a reported score, in the order of submission: no ranking."""
+        said = (entry for entry in self.entries if entry.reported is not None)
+        return tuple(sorted(said, key=lambda entry: entry.number))
 
     @property
     def files(self) -> tuple[File, ...]:
@@ -188,6 +198,8 @@ def entries_of(
                 time=line.time,
                 cid=opening.cid if opening else None,
                 payout=owed.pop(line.submitter, None),
+                reported=None if line.reported is None else units(line.reported),
+                report_holds=line.report_holds,
             )
         )
     return tuple(entries)
@@ -219,15 +231,15 @@ def _payouts(
 def _record(workspace: Workspace) -> Record:
     ledger = workspace.ledger
     head = ledger.head()
-    embedded = isinstance(ledger, EmbeddedLedger)
-    journal = journal_until(workspace.journal, head) if embedded else b""
+    file = ledger if isinstance(ledger, EmbeddedLedger) else None
+    journal = journal_until(workspace.journal, head) if file else b""
     return Record(
         chain_id=ledger.chain_id,
         ledger=ledger.address,
         head=head,
         lines=journal.count(b"\n"),
-        embedded=embedded,
-        sandbox=ledger.genesis.sandbox if embedded else False,
+        embedded=file is not None,
+        sandbox=file.genesis.sandbox if file else False,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from danku.crypto.hashing import keccak
 from danku.errors import DankuError, UsageError
+from danku.ledger.embedded.ledger import EmbeddedLedger
 from danku.pages.facts import Facts, read_facts
 from danku.pages.render import policy, render_board, render_index
 from danku.pages.site import BLOBS, JOURNAL, blobs_script, journal_script
@@ -71,10 +72,14 @@ class Pages:
                 return None
             if not identity or not path.startswith(f"/{identity}/"):
                 return Page(HTML, "", bytes, moved=f"/{identity}/") if identity else None
-            if name not in ("", JOURNAL, BLOBS):
+            if name not in ("", *self._scripts()):
                 return None
             challenge = self._workspace.challenge(identity)
             return self._page(identity, name, self._moment(challenge))
+
+    def _scripts(self) -> tuple[str, ...]:
+        """What stands beside a page; nothing where no journal is, since nothing would load it."""
+        return (JOURNAL, BLOBS) if isinstance(self._workspace.ledger, EmbeddedLedger) else ()
 
     def _page(self, identity: str, name: str, moment: str) -> Page:
         head = self._workspace.ledger.head()

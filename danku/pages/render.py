@@ -43,7 +43,7 @@ STEPS = (
     Step("terms", "the manifest and the terms digest"),
     Step("seed", "openings against commitments, the seed, and the split that follows"),
     Step("train data", "Merkle proofs of the groups that come with this page"),
-    Step("models", "openings against commitments, and models that come with this page"),
+    Step("models", "openings against commitments, reports, and models that come with this page"),
     Step("test data", "as for the train data"),
     Step("votes", "openings against commitments, the count, and the result that won"),
     Step("evaluation", "not in a browser: danku verify runs every model again"),
@@ -149,6 +149,10 @@ def render_board(facts: Facts, *, live: str = "", index: str = "") -> str:
         rows=list(_rows(facts, shown)),
         rows_said=rows_said(len(shown), len(facts.entries)),
         more=max(len(facts.entries) - FIRST_ROWS, 0),
+        reports=facts.reports[:FIRST_ROWS],
+        reports_said=rows_said(len(facts.reports[:FIRST_ROWS]), len(facts.reports), "report"),
+        more_reports=max(len(facts.reports) - FIRST_ROWS, 0),
+        became={True: "holds", False: "false", None: "unchecked"},
         plots=plots(facts),
         winner_problem=facts.winner.problem if facts.winner else "",
         payouts_shown=sorted(facts.payouts, key=lambda item: -item.amount)[:PAYOUTS_SHOWN],
@@ -169,11 +173,11 @@ class _Names(dict[str, str]):
         return ""
 
 
-def rows_said(shown: int, total: int) -> str:
+def rows_said(shown: int, total: int, what: str = "submission") -> str:
     """What the caption says of the rows."""
     if shown < total:
         return f"Rows 1 to {shown:,} of {total:,}."
-    return f"{total:,} submission{'' if total == 1 else 's'}."
+    return f"{total:,} {what}{'' if total == 1 else 's'}."
 
 
 @dataclass(frozen=True)

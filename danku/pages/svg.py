@@ -48,7 +48,7 @@ class Scale:
         return self.start + min(max(part, 0.0), 1.0) * (self.end - self.start)
 
 
-def ticks(low: float, high: float, count: int = 4) -> list[float]:
+def ticks(low: float, high: float, count: int = 6) -> list[float]:
     """Round values between two others, about ``count`` of them."""
     if not high > low:
         return [low]

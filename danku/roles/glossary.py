@@ -84,6 +84,7 @@ _REASONS = {
     "version": ("opset version", "ir version"),
     "nan": ("has nan",),
     "domain": ("unsupported domain",),
+    "false report": ("false report:",),
     "not-onnx": ("not an onnx model",),
     "wire": ("not allowed",),
     "dynamic-shape": ("dynamic shape",),

@@ -22,10 +22,15 @@ class EmbeddedStore:
     """A `danku.storage.port.Store` in ``folder``, which is created when something is put.
 
     Several processes may use one folder: a file appears under its CID whole or not at all.
+
+    Args:
+        durable: whether what is put outlives a power cut; a cache need not, since every read is
+            checked and what is missing is fetched again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder
+        self._durable = durable
         self._swept = False
 
     def put(self, data: bytes) -> str:
@@ -35,7 +40,7 @@ class EmbeddedStore:
             if not self.is_intact(cid):
                 with NewFile(self.folder) as incoming:
                     incoming.write(data)
-                    incoming.keep(self.folder / cid)
+                    incoming.keep(self.folder / cid, durable=self._durable)
         return cid
 
     def put_file(self, path: Path) -> str:
@@ -47,7 +52,7 @@ class EmbeddedStore:
                 incoming.write(part)
             cid = hasher.cid()
             if not self.is_intact(cid):
-                incoming.keep(self.folder / cid)
+                incoming.keep(self.folder / cid, durable=self._durable)
         return cid
 
     def get(self, cid: str, limit: int) -> bytes:

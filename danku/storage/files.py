@@ -28,14 +28,16 @@ class NewFile:
         """Append the bytes."""
         self._file.write(data)
 
-    def keep(self, target: Path) -> None:
+    def keep(self, target: Path, *, durable: bool = True) -> None:
         """Take the place of ``target``, in the same folder; durable when this returns."""
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if durable:
+            os.fsync(self._file.fileno())
         self._file.close()
         self._path.replace(target)
         self._kept = True
-        sync_folder(target.parent)
+        if durable:
+            sync_folder(target.parent)
 
     def __enter__(self) -> NewFile:
         return self

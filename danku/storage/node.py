@@ -189,21 +189,25 @@ class Node:
             SourceFault: why there are no more.
         """
         length = sum(leaf.size for leaf in leaves)
-        waiting = bytearray()
         stretch = self._stream(
             lambda client, options: client.cat(
                 root, offset=leaves[0].offset, length=length, offline=offline, **options
             ),
             seconds,
         )
+        ahead = b""
         for leaf in leaves:
-            while len(waiting) < leaf.size:
+            parts, there = [ahead], len(ahead)
+            while there < leaf.size:
                 part = next(stretch, None)
                 if part is None:
                     raise Failed("it sends less than the file has")
-                waiting += part
-            yield bytes(waiting[: leaf.size])
-            del waiting[: leaf.size]
+                parts.append(part)
+                there += len(part)
+            # NOTE: a part that is just a leaf, as most are, is not copied.
+            joined = b"".join(parts) if parts[0] or len(parts) > 2 else parts[-1]
+            yield joined[: leaf.size]
+            ahead = joined[leaf.size :]
 
     def _stream(
         self, call: Callable[[Any, dict[str, Any]], Any], seconds: float

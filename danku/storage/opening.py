@@ -44,7 +44,7 @@ def open_store(settings: StorageSettings, root: Path, shared: Path, private: Pat
         order += [OwnNode(node, patience), PeersNodes(node, settings.peers, patience)]
     order += [Gateway(address, patience) for address in settings.gateways]
     return NetworkStore(
-        EmbeddedStore(root / settings.cache),
+        EmbeddedStore(root / settings.cache, durable=False),  # the node is what keeps blobs
         folder,
         node,
         Sources(order, patience),

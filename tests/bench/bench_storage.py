@@ -41,6 +41,7 @@ def bare(api: str, folder: Path, what: str) -> None:
     import ipfshttpclient
 
     client = ipfshttpclient.Client(api, timeout=300)
+    client.version()
     started = time.perf_counter()
     if what == "add":
         modern = {"cid_version": 1, "raw_leaves": True, "opts": {"cid-base": "base32"}}
@@ -59,6 +60,7 @@ def ours(api: str, folder: Path, what: str) -> None:
 
     settings = StorageSettings(kind="ipfs", api=api, cache=f"cache-{what}")
     store = open_store(settings, folder, folder / "shared", folder / "private")
+    store.node.version()  # loads the library
     started = time.perf_counter()
     if what == "add":
         (folder / "cid").write_text(store.put_file(folder / "blob"))

@@ -41,7 +41,9 @@ def known(words: list[str]) -> None:
     path: tuple[str, ...] = ()
     while words and any(command[: len(path) + 1] == (*path, words[0]) for command in COMMANDS):
         path = (*path, words.pop(0))
-    assert path or words == ["--help"]
+    if not path:
+        assert words in (["--help"], ["--install-completion"])
+        return
     options = {name for option in COMMANDS[path].params for name in option.opts} if words else ()
     for word in words:
         if word.startswith("-") and word != "--help":

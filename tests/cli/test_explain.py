@@ -20,6 +20,7 @@ from danku.ledger.embedded.errors import CHECKS, ENVELOPE_RULES
 from danku.protocol.errors import RULES
 from danku.protocol.result import Status
 from danku.protocol.state import Fault
+from danku.roles.assessment import FALSE_REPORT
 from danku.roles.glossary import entries
 from danku.roles.stages import STAGES
 from tests.cli.driver import NAME, Danku
@@ -28,8 +29,9 @@ At = Callable[[str], Danku]
 
 WORD_LIST = """challenge organizer submitter validator terms nonce seed partition submission result
 outcome vote stake seat committee pot fee bond""".split()
+WORD_LIST += ["yardstick", "report", "self-reported"]
 WORD_LIST += ["data group", "data root", "entry fee", "private folder", "terms digest"]
-"""DESIGN.md, section 3."""
+"""DESIGN.md, section 3, and what submitters say of their scores."""
 
 EVALUATION = Path(danku.__file__).parent / "evaluation"
 
@@ -52,7 +54,7 @@ def names(kind: str) -> set[str]:
 
 def test_everything_that_danku_says_has_an_entry() -> None:
     assert set(WORD_LIST) <= names("word")
-    assert rejection_codes() == names("reason of rejection")
+    assert rejection_codes() | {FALSE_REPORT} == names("reason of rejection")
     assert set(RULES) == names("rule")
     assert set(ENVELOPE_RULES) == names("ledger rule")
     assert set(CHECKS) == names("journal check")
@@ -91,6 +93,8 @@ def test_every_entry_is_found_by_its_name(entry: object) -> None:
         ("the same model as submission 0, which came first", "duplicate"),
         ("its commitment was not opened in time", "unopened"),
         ("1000 nodes, the limit is 10", "limit"),
+        ("false report: 1.000000000 reported, 0.750000000 found", "false report"),
+        ("self reported", "self-reported"),
     ],
 )
 def test_words_as_people_meet_them(empty: Danku, spelled: str, name: str) -> None:

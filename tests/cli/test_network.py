@@ -12,7 +12,8 @@ import pytest
 
 from danku.ledger.ethereum import encoding
 from danku.ledger.ethereum.transport import Transport
-from danku.roles.workspace import CONFIG, read_settings
+from danku.pages.live import Pages
+from danku.roles.workspace import CONFIG, Workspace, read_settings
 from tests.cli import driver
 from tests.cli.driver import NAME, PEOPLE, Danku, write_challenge
 from tests.ethereum.fixtures import MakeWorld
@@ -101,6 +102,9 @@ def test_a_contract_that_is_there_is_looked_at_and_added(
     wanted = {"name": "mine", "confirmations": 3, "max_fee_gwei": 7, "max_tip_gwei": 1}
     assert added == made | wanted | {"used": False}
     assert read_settings(other.folder).networks["mine"].first_block == made["first_block"]
+    shown = other.try_("network", "add", "mine", "--rpc", node.url)
+    assert shown.code == 0 and shown.out == f"mine: contract {made['contract']} on chain 31337\n"
+    assert "next: danku network use mine" in shown.err
     with running_proxy(node.url) as proxy:
         other("network", "add", "mine", "--rpc", proxy.url)
         other("network", "use", "mine")
@@ -130,6 +134,37 @@ def test_a_whole_competition_from_the_command_line(
     assert playing.node is not None
     winner = playing.node.balance(key_of("alice").address)
     assert winner > FUNDS
+
+
+def test_a_page_says_where_its_record_is_and_offers_nothing_that_cannot_work(
+    playing: OnChain, quick: None
+) -> None:
+    write_challenge(playing.folder, batch="8\nyardstick_groups = 2")
+    for name, shift in (("alice", 0.0), ("bob", 2.0)):
+        (playing.folder / f"{name}.onnx").write_bytes(model(shift))
+    for step in driver.STAGES[1:6]:
+        step(playing)
+    playing.of("bob")("model", "report", NAME)
+    site, [network] = playing.folder / "site", playing("network", "list")["networks"]
+    made = playing("board", NAME, "--html", "site")
+    assert list(made["files"]) == [path.name for path in site.iterdir()] == ["index.html"]
+    text = (site / "index.html").read_text("utf-8")
+    markup = text.partition('<script type="application/json"')[0]
+    where = f"on an Ethereum network, chain 31337, in the contract <code>{network['contract']}<"
+    assert where in markup and f"danku verify {NAME}" in markup
+    assert "verify-button" not in markup and 'id="steps"' not in markup
+    assert "0.750000" in markup and ">unchecked</span>" in markup
+    pages = Pages(lambda: Workspace(playing.folder), evaluate=False)
+    try:
+        found = pages.find(f"/{made['challenge']}/")
+        assert found is not None and where.encode() in found.body()
+        index = pages.find("/")
+        assert index is not None and b"A small competition" in index.body()
+        for script in ("journal.js", "blobs.js"):
+            assert pages.find(f"/{made['challenge']}/{script}") is None
+    finally:
+        pages.close()
+    assert playing("verify", NAME)["ok"], "what the page names instead works"
 
 
 def test_what_only_a_journal_can_do_is_refused_by_name(playing: OnChain) -> None:

@@ -23,8 +23,8 @@ from tests.cli.words import COMMANDS
 from tests.roles.arena import key_of
 
 At = Callable[[str], Danku]
-EXPENSIVE = {("demo",)}
-"""Has tests of its own."""
+EXPENSIVE = {("demo",), ("network", "add"), ("network", "deploy")}
+"""Have tests of their own."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ SCENES = (
     Scene("final", "alice", "ledger merge challenges/ledger.jsonl"),
     Scene("final", "alice", "storage status"),
     Scene("final", "alice", "storage use embedded --keep-days 60"),
+    Scene("made", "alice", "network list"),
+    Scene("made", "alice", "network use embedded"),
 )
 NEEDING_MORE = {
     ("keys", "show"),

@@ -86,7 +86,7 @@ def on_node_elsewhere(folder: Path) -> Store:
 
 
 def on_daemon(folder: Path) -> Store:
-    there = {"api": real_daemon().api, "cache": f"cache-{uuid.uuid4()}", "block_seconds": 5}
+    there = {"api": real_daemon().api, "cache": f"cache-{uuid.uuid4()}", "block_seconds": 10}
     return network(folder, StorageSettings(kind="ipfs", gateways=(stand_in().url,), **there))
 
 

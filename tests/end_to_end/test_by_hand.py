@@ -65,6 +65,7 @@ def together(players: list[Player], *words: str) -> list[str]:
     return sorted(step for item in said for visit in item["done"] for step in visit["steps"])
 
 
+@pytest.mark.soak
 def test_a_competition_by_hand(
     table: Table, players: tuple[Player, list[Player], list[Player]]
 ) -> None:

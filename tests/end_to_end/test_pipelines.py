@@ -131,6 +131,7 @@ def test_a_competition_that_ci_judges(tmp_path: Path) -> None:
     assert line["rank"] == 1
 
 
+@pytest.mark.soak
 def test_a_seed_that_another_ci_system_makes(tmp_path: Path) -> None:
     calendar = begun(tmp_path, "gitlab")
     judge(tmp_path, "gitlab", VALIDATORS[0])

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from eth_abi import encode
@@ -18,16 +17,13 @@ from eth_abi import encode
 from danku.crypto.hashing import from_hex, keccak, to_hex
 from danku.errors import Rejected
 from danku.ledger.ethereum import calls, layout
-from danku.ledger.ethereum.artifact import Artifact, Signature, interface
 from danku.ledger.ethereum.beacon import beacon_block
 from danku.ledger.ethereum.decoding import KINDS, Read, read
-from danku.ledger.ethereum.history import Accepted, History
-from danku.ledger.ethereum.logs import Log
-from danku.ledger.ethereum.refusals import INDISTINGUISHABLE, SELECTORS
+from danku.ledger.ethereum.history import History
+from danku.ledger.ethereum.refusals import SELECTORS
 from danku.protocol import actions as a
-from danku.protocol.committee import convened
 from danku.protocol.rules import apply
-from danku.protocol.state import Challenge, Context, Registry, State
+from danku.protocol.state import Context, Registry, State
 from danku.protocol.terms import RegistryTerms
 from danku.protocol.types import BURN_ADDRESS, ZERO_DIGEST, Amount
 from tests.ethereum.contract import ZERO, deploy_arena
@@ -35,16 +31,25 @@ from tests.ethereum.coverage import Coverage
 from tests.ethereum.foreign import Foreign, deploy_foreign
 from tests.ethereum.node import Node, Refused
 from tests.ethereum.wire import Request, Wire
+from tests.ethereum.words import (
+    accepted_of,
+    challenge_words,
+    encoded,
+    log_of,
+    registry_word,
+    request_of,
+    same_rule,
+    slot_of,
+    witnessed,
+)
 from tests.protocol.simulator import CHAIN, LEDGER, START, price
 
 OPTIONS = ("--chain-id", str(CHAIN), "--base-fee", "0", "--timestamp", "1600000000")
 """Of the node: gas is free, and it is the chain of the rules' tests."""
 WEALTH = 2**150
-GAS = 16_000_000
 BEACON_BLOCKS = 8_191
 BLOCK_SECONDS = 3
 ACCEPTED = "accepted"
-_AGREEMENT = "(uint256,uint256,uint256,uint256,uint256,bytes32)"
 _REGISTRY_PLACES = 24
 """Storage slots, from the first one, among which the registry's word is."""
 
@@ -68,28 +73,6 @@ KINDS_OF_ARENA = (
 """What random play plays on."""
 LEISURE = Kind(PATIENT)
 """For the schedules of the simulator's games."""
-
-
-@cache
-def _functions() -> dict[str, Signature]:
-    return Artifact(tuple(interface()), b"", b"").functions
-
-
-def same_rule(action: a.Action, rule: str) -> str:
-    """The name by which the contract knows a refusal."""
-    return INDISTINGUISHABLE.get((a.kind_of(action), rule), rule)
-
-
-@cache
-def _witnessed() -> set[bytes]:
-    """The selectors of functions to which an agreement is handed over."""
-    return {each.topic[:4] for each in _functions().values() if each.types[1:2] == (_AGREEMENT,)}
-
-
-def encoded(call: calls.Call) -> str:
-    """A call's bytes as hex."""
-    signature = _functions()[call.function]
-    return "0x" + (signature.topic[:4] + encode(signature.types, call.arguments)).hex()
 
 
 class Table:
@@ -190,7 +173,7 @@ class Both:
         # NOTE: the rules know one currency; coins where tokens are wanted are too much of it.
         carried = value + coins if self.kind.token else coins
         context = Context(sender, self.time, carried, self._beacon(action))
-        return context, _request(sender, data, coins)
+        return context, request_of(sender, data, coins)
 
     def _judged(self, action: a.Action, seen: Context) -> tuple[State | None, str]:
         """The state after an action, or None and the rule that refuses it."""
@@ -231,7 +214,7 @@ class Both:
     def _check_witness(self, request: dict[str, str]) -> None:
         """With any bit of the agreement changed the contract refuses what it would accept."""
         data, bit = bytearray(from_hex(request["data"])), 37 * len(self.attempts) % (6 * 256)
-        if bytes(data[:4]) in _witnessed():
+        if bytes(data[:4]) in witnessed():
             data[4 + 32 + bit // 8] ^= 1 << bit % 8
             assert self._called({**request, "data": to_hex(bytes(data))}) == "WrongWitness"
 
@@ -254,7 +237,7 @@ class Both:
         found = read(log_of(log))
         assert (found.action, found.told.sender) == (action, seen.sender)
         assert calls.value_of(action, self.state) == seen.value
-        self.history.add(_accepted(found, log, self.time, seen))
+        self.history.add(accepted_of(found, log, self.time, seen))
         before, self.state = self.state, after
         assert self.history.state == after, "the events replay to another state"
         self._check_outcome(found, action, before, seen)
@@ -304,7 +287,7 @@ class Both:
 
     def raw(self, sender: str, data: str, value: int = 0, to: str = LEDGER) -> dict[str, Any]:
         """The receipt of any transaction; the rules see it when they `follow` it."""
-        request = _request(sender, data, value, to)
+        request = request_of(sender, data, value, to)
         receipt = self._send(request)
         if receipt["status"] == "0x1" and to == LEDGER:
             self.spent[sender] += value
@@ -312,7 +295,7 @@ class Both:
 
     def asked(self, sender: str, data: str, value: int = 0, to: str = LEDGER) -> str:
         """What a transaction would come to: "accepted", or the rule that refuses it."""
-        return self._called(_request(sender, data, value, to))
+        return self._called(request_of(sender, data, value, to))
 
     @contextmanager
     def tried(self) -> Iterator[None]:
@@ -341,7 +324,7 @@ class Both:
         for log in (log for receipt in receipts for log in receipt["logs"]):
             found = read(log_of(log))
             seen = Context(found.told.sender, self.time, calls.value_of(found.action, self.state))
-            self.history.add(_accepted(found, log, self.time, seen))
+            self.history.add(accepted_of(found, log, self.time, seen))
             self.state = self.history.state
         self.agree()
 
@@ -379,7 +362,7 @@ class Both:
         for name in challenges:
             asked += [self._view("status", from_hex(name)), self._view("records", from_hex(name))]
             block = self.history.beacon_blocks[name]
-            expected += [*_words(self.state.challenges[name], block)]
+            expected += [*challenge_words(self.state.challenges[name], block)]
         for who in sorted(credited):
             asked.append(self._view("credit", who))
             expected.append(self.state.credits.get(who, 0))
@@ -389,7 +372,7 @@ class Both:
             expected.append(start - self.spent[who] + self.state.paid.get(who, 0))
         if self.state.registry is not None and self.state.registry.version:
             asked.append(self._registry_word())
-            expected.append(_registry(self.state.registry))
+            expected.append(registry_word(self.state.registry))
         answers = [int(answer, 16) for answer in self.wire.batch(asked)]
         for request, found, wanted in zip(asked, answers, expected, strict=True):
             assert found == wanted, (request, hex(found), hex(wanted))
@@ -411,88 +394,8 @@ class Both:
 
     def _registry_word(self) -> Request:
         if self._registry_place is None:
-            slots = [_slot(place) for place in range(_REGISTRY_PLACES)]
+            slots = [slot_of(place) for place in range(_REGISTRY_PLACES)]
             words = [int(word, 16) for word in self.wire.batch(slots)]
             assert self.state.registry is not None
-            self._registry_place = words.index(_registry(self.state.registry))
-        return _slot(self._registry_place)
-
-
-def _request(sender: str, data: str, value: int, to: str = LEDGER) -> dict[str, str]:
-    asked = {"from": sender, "to": to, "value": hex(value), "data": data}
-    return {**asked, "gas": hex(GAS), "gasPrice": "0x0"}
-
-
-def _slot(place: int) -> Request:
-    return "eth_getStorageAt", (LEDGER, hex(place), "latest")
-
-
-def log_of(plain: dict[str, Any]) -> Log:
-    """A log of a receipt."""
-    return Log(
-        block=int(plain["blockNumber"], 16),
-        block_hash=plain["blockHash"],
-        index=int(plain["logIndex"], 16),
-        transaction=plain["transactionHash"],
-        topics=tuple(plain["topics"]),
-        data=bytes.fromhex(plain["data"][2:]),
-    )
-
-
-def _accepted(found: Read, log: dict[str, Any], time: int, seen: Context) -> Accepted:
-    return Accepted(
-        block=int(log["blockNumber"], 16),
-        block_hash=log["blockHash"],
-        time=time,
-        index=0,
-        transaction=log["transactionHash"],
-        sender=found.told.sender,
-        action=found.action,
-        value=Amount(seen.value),
-        beacon=found.told.beacon,
-        beacon_block=found.told.beacon_block,
-        log=log["topics"][0],
-    )
-
-
-def _registry(registry: Registry) -> int:
-    """The registry's word in storage."""
-    emptied = registry.free[-1] + 1 if registry.free else 0
-    used = len(registry.seats) - len(registry.free)
-    return (
-        registry.version
-        | len(registry.seats) << 48
-        | used << 72
-        | registry.active << 96
-        | emptied << 120
-        | registry.staked << 144
-    )
-
-
-def _words(challenge: Challenge, beacon_block: int) -> tuple[int, int]:
-    """The words `status` and `records` of a challenge."""
-    settlement = challenge.settlement
-    entered = len(challenge.submissions) << 32
-    if settlement is None:
-        record = keccak(encode([_AGREEMENT], [layout.agreement(challenge, beacon_block)]))
-        contributed = sum(1 for each in challenge.contributions if each.secret is not None)
-        status = (
-            (challenge.seed is not None) << 4
-            | (challenge.train is not None) << 5
-            | (challenge.test is not None) << 6
-            | (challenge.seed_secret is not None) << 7
-            | convened(challenge, 1) << 8
-            | convened(challenge, 2) << 9
-            | len(challenge.contributions) << 16
-            | contributed << 24
-            | entered
-            | challenge.opened << 56
-            | (challenge.pool.eligible if challenge.pool else 0) << 80
-        )
-        return status, int.from_bytes(record, "big")
-    status = 1 | KINDS.index(settlement.kind) << 1 | entered | challenge.escrow << 64
-    ballot = settlement.ballot
-    if ballot is None:
-        return status | settlement.deposit << 160, 1
-    status |= (settlement.claimed & 2**96 - 1) << 160 | (ballot.payout_total > 0) << 4
-    return status, int(ballot.payout_root, 16) or 1
+            self._registry_place = words.index(registry_word(self.state.registry))
+        return slot_of(self._registry_place)

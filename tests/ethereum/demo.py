@@ -1,9 +1,10 @@
 """The demo on a real node, and then on the embedded ledger with what the chain gave: the same ends.
 
 A node is started on loopback, the contracts are put on it, and every actor plays over JSON-RPC
-with a key, a workspace and a private folder of its own. Then all actions are signed once more, for
-an embedded ledger, on which the same models are evaluated again. Two things it has to be given,
-since no journal has them: the contract's name, which every digest depends on, and the beacon.
+with a key, a workspace and a private folder of its own. Gas is free there, so that balances can be
+compared to the last unit. Then all actions are signed once more, for an embedded ledger, on which
+the same models are evaluated again. Two things it has to be given, since no journal has them: the
+contract's name, which every digest depends on, and the beacon.
 """
 
 from __future__ import annotations
@@ -207,10 +208,12 @@ def main() -> int:
 
 def _short(value: Any) -> str:
     if isinstance(value, tuple):
-        return ", ".join(f"{line.rank or '-'} {line.score}" for line in value)
+        ranked = [line for line in value if line.rank]
+        return f"{len(ranked)} of {len(value)} ranked, the first with {ranked[0].score}"
     if isinstance(value, dict):
         return f"{len(value)}, {sum(value.values()):,} in all"
-    return value if isinstance(value, str) else f"{len(value.credits)} credits, link {value.link}"
+    digest = value if isinstance(value, str) else value.link
+    return f"{digest[:18]}…"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from danku.protocol.initialization import next_nonce
 from danku.protocol.registry import held_by, seats_of
 from danku.protocol.state import Challenge
 from danku.protocol.terms import Schedule, SeatsPanel, Terms
-from danku.protocol.types import AMOUNT_LIMIT, BURN_ADDRESS, Amount
+from danku.protocol.types import AMOUNT_LIMIT, BURN_ADDRESS, Amount, Score
 from tests.ethereum.both import KINDS_OF_ARENA, Both, Kind
 from tests.protocol.simulator import (
     ALICE,
@@ -97,6 +97,7 @@ _NAMES = (
     *("create",) * 2,
     *("seats",) * 6,
     *("withdraw",) * 3,
+    *("report",) * 3,
     *("cancel",) * 2,
     *("settle",) * 3,
     *("tick",) * 3,
@@ -258,6 +259,8 @@ class Play:
                 if not move.twist >> place & 1:
                     model = MODELS[challenge.counts.get(who, 0) % 3]
                     self.attempt(moves.submitting(who, model), who)
+            if move.what % 4 == 2:
+                self.report(move)
             if move.twist:
                 self.attempt(moves.submitting(PANEL[move.what % 4]), PANEL[move.what % 4])
             return windows.submit
@@ -270,6 +273,20 @@ class Play:
             self._each(lambda _: a.RevealTest(moves.id, cid("test")), organizer)
             return windows.reveal_test
         return self._evaluate(moves, present, move)
+
+    def report(self, move: Move) -> None:
+        """Somebody says what a model scores."""
+        found = self.pick(move.who)
+        if found is None:
+            return
+        moves, challenge = found
+        entries = challenge.submissions
+        number = move.what % (len(entries) + 1)
+        sender = ACTORS[move.who % len(ACTORS)]
+        if number < len(entries) and move.twist < 4:
+            sender = entries[number].submitter
+        score = (0, 1, -1, 2**63 - 1, -(2**63) + 1)[move.what % 5]
+        self.attempt(a.Report(moves.id, number, Score(score)), sender, move.offset)
 
     def _each(self, build: Callable[[str], a.Action], senders: list[str]) -> None:
         for sender in senders:
@@ -409,7 +426,7 @@ class Play:
         """Long after: everything is settled, claimed and withdrawn."""
         if move.what % 2:
             return
-        self.both.time += 100
+        self.both.time += 1_000
         for name, moves in self.moves.items():
             if self.challenges[name].settlement is None:
                 assert self.attempt(a.Finalize(name), OUTSIDER), "a challenge is stuck"

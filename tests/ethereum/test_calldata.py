@@ -13,14 +13,13 @@ from danku.ledger.ethereum.artifact import ARENA, COURT, artifact
 from danku.ledger.ethereum.refusals import SELECTORS
 from danku.protocol import actions as a
 from danku.protocol.draw import challenge_id
-from tests.ethereum.both import Both, encoded
+from danku.protocol.types import Score
+from tests.ethereum.both import Both
 from tests.ethereum.contract import Contract
 from tests.ethereum.coverage import KINDS
 from tests.ethereum.staging import OnChain
-from tests.ethereum.tables import both, table
+from tests.ethereum.words import encoded
 from tests.protocol.simulator import ALICE, BOB, CHAIN, LEDGER, ORGANIZER, OUTSIDER, PANEL
-
-__all__ = ["both", "table"]
 
 WORD = 32
 GETTERS = {"currency", "stake", "unbonding"}
@@ -46,7 +45,9 @@ def whole(both: Both, check: Callable[[Both, a.Action, str], None]) -> set[str]:
     both.time += 5_000
     game.send(a.Unstake((0, 1)), ALICE)
     other = Checked(both, nonce=1)
-    other.trained().submit(ALICE).cancel().claim_deposits([0])
+    other.trained().submit(ALICE)
+    other.send(a.Report(other.id, 0, Score(-5)), ALICE)
+    other.cancel().claim_deposits([0])
     return kinds
 
 
@@ -182,6 +183,7 @@ def test_the_court_refuses_whoever_calls_it_itself(both: Both) -> None:
     for action, sender in (
         (game.contributing(PANEL[0]), PANEL[0]),
         (game.opening_seed(PANEL[0]), PANEL[0]),
+        (a.Report(game.id, 0, Score(5)), ALICE),
         (a.Convene(game.id), OUTSIDER),
         (a.Cancel(game.id), ORGANIZER),
         (a.ClaimDeposit(game.id, 0), ALICE),
@@ -210,7 +212,7 @@ def test_selectors_of_both_contracts_are_apart() -> None:
     assert {each.name for each in (*mine, *theirs)} >= set(KINDS)
     assert len(set(SELECTORS)) == len(SELECTORS)
     topics = {each.topic for each in (*own.events.values(), *courts.events.values())}
-    assert len(topics) == len({*own.events, *courts.events}) == 19
+    assert len(topics) == len({*own.events, *courts.events}) == len(KINDS)
 
 
 def test_each_function_runs_the_code_that_is_meant(both: Both) -> None:

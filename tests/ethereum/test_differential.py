@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.ethereum.both import OPTIONS, Table
+from tests.ethereum.both import Table
 from tests.ethereum.coverage import Coverage
-from tests.ethereum.fixtures import need_node
-from tests.ethereum.node import running_node
-from tests.ethereum.random_play import ACTORS, Play, Tape, TapeEnds, arena
+from tests.ethereum.random_play import Play, Tape, TapeEnds, arena
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 OTHERWISE = {
     "TooManyContributions": "65 owners of seats have to contribute: test_a_crowd_contributes",
 }
 """What random play does not reach."""
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
-    need_node()
-    with running_node(tmp_path_factory.mktemp("anvil"), *OPTIONS) as node:
-        yield Table(node, ACTORS)
 
 
 def play(table: Table, data: bytes) -> None:
@@ -39,10 +29,11 @@ def play(table: Table, data: bytes) -> None:
     game.both.agree()
 
 
-def run(table: Table, count: int, longest: int) -> None:
-    """So many sequences, the same ones every time."""
+def run(table: Table, count: int, longest: int, *, fixed: bool) -> None:
+    """So many sequences; if they are fixed, the same ones every time."""
+    table.coverage = Coverage()
 
-    @settings(max_examples=count, derandomize=True, **QUIET)
+    @settings(max_examples=count, derandomize=fixed, **QUIET)
     @given(st.binary(min_size=120, max_size=longest))
     def some(data: bytes) -> None:
         play(table, data)
@@ -52,13 +43,12 @@ def run(table: Table, count: int, longest: int) -> None:
 
 
 def test_the_contract_does_what_the_rules_say(table: Table) -> None:
-    run(table, 50, 400)
+    run(table, 50, 400, fixed=True)
     assert table.coverage.accepted.total() > 500
     assert len(table.coverage.rules) > 30
 
 
 @pytest.mark.soak
 def test_the_contract_does_what_the_rules_say_in_thousands_of_sequences(table: Table) -> None:
-    table.coverage = Coverage()
-    run(table, 2_500, 600)
+    run(table, 2_500, 600, fixed=False)
     assert not table.coverage.missing() - set(OTHERWISE)

@@ -12,13 +12,11 @@ from danku.protocol.committee import WALK_STEPS
 from danku.protocol.registry import held_by
 from danku.protocol.terms import SeatsPanel
 from danku.protocol.types import Amount
-from tests.ethereum.both import Both, encoded
+from tests.ethereum.both import Both
 from tests.ethereum.staging import OnChain
-from tests.ethereum.tables import both, table
+from tests.ethereum.words import encoded
 from tests.protocol.simulator import ALICE, BOB, CAROL, OUTSIDER, PANEL, digest, terms
 from tests.protocol.staked import STAKERS
-
-__all__ = ["both", "table"]
 
 BLOCK_GAS = 2**24
 """What a transaction may use on mainnet (EIP-7825)."""
@@ -55,7 +53,7 @@ def whole(both: Both, count: int) -> dict[str, int]:
 
 def test_gas_does_not_depend_on_the_number_of_submissions(both: Both) -> None:
     few = whole(both, 2)
-    many = whole(both.again(), 600)
+    many = whole(both.again(), 300)
     assert few.keys() == many.keys() >= {"submit", "open", "vote", "finalize", "claim"}
     for name, gas in few.items():
         assert many[name] <= gas * SLACK, (name, gas, many[name])

@@ -11,13 +11,12 @@ from danku.protocol.registry import seats_of
 from danku.protocol.schedule import windows
 from danku.protocol.terms import MAX_CONTRIBUTIONS, Reward, Schedule, SeatsPanel, Terms
 from danku.protocol.types import Amount, Score
-from tests.ethereum.both import Both, Table, encoded
+from tests.ethereum.both import Both, Table
 from tests.ethereum.contract import ZERO, Contract, deploy
 from tests.ethereum.staging import OnChain
-from tests.ethereum.tables import DEAR, ETHER, both, table
+from tests.ethereum.tables import DEAR, ETHER
+from tests.ethereum.words import encoded
 from tests.protocol.simulator import ALICE, BOB, CAROL, ORGANIZER, OUTSIDER, PANEL, Moves, terms
-
-__all__ = ["both", "table"]
 
 MOST = 2**96 - 1
 LONGEST = 2**31 - 1
@@ -168,6 +167,19 @@ def test_ballots_and_claims_keep_their_bounds(both: Both) -> None:
         data = encoded(calls.Call("claim", (head[0], index, ALICE, amount, ())))
         assert both.asked(who, data) == "Malformed"
     assert both.would(a.Claim(game.id, 99_999, ALICE, Amount(MOST), ()), who) == "NothingOwed"
+
+
+def test_reports_keep_their_bounds(both: Both) -> None:
+    game = OnChain(both).trained().submit(ALICE)
+    head = (bytes.fromhex(game.id[2:]), both.agreement(game.id))
+    for score in (2**63, -(2**63), 2**255 - 1, -(2**255)):
+        data = encoded(calls.Call("report", (*head, 0, score, 0)))
+        assert both.asked(ALICE, data) == "Malformed"
+    for score in (2**63 - 1, 1 - 2**63):
+        game.send(a.Report(game.id, 0, Score(score)), ALICE)
+    assert both.would(a.Report(game.id, 0, Score(1)), BOB) == "NotSubmitter"
+    assert both.would(a.Report(game.id, 1, Score(1)), ALICE) == "UnknownSubmission"
+    both.agree()
 
 
 def test_payouts_at_the_edges_of_the_bitmap(both: Both) -> None:

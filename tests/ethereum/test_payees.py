@@ -11,10 +11,8 @@ from danku.protocol.types import Amount
 from tests.ethereum.both import Both, Table
 from tests.ethereum.foreign import Foreign, compiled
 from tests.ethereum.staging import OnChain
-from tests.ethereum.tables import ETHER, table
+from tests.ethereum.tables import ETHER
 from tests.protocol.simulator import ALICE, BOB, CAROL, LEDGER, OUTSIDER, PANEL, terms
-
-__all__ = ["table"]
 
 BURNER = "0xfe"
 """Code that uses all gas it gets."""

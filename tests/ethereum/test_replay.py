@@ -10,10 +10,10 @@ from danku.ledger.ethereum import calls
 from danku.ledger.ethereum.decoding import read
 from danku.protocol import actions as a
 from danku.protocol.draw import challenge_id
-from tests.ethereum.both import Both, encoded, log_of
+from tests.ethereum.both import Both
 from tests.ethereum.contract import deploy_arena
 from tests.ethereum.staging import OnChain, StakedOnChain
-from tests.ethereum.tables import both, table
+from tests.ethereum.words import encoded, log_of
 from tests.protocol.simulator import (
     ALICE,
     BOB,
@@ -26,8 +26,6 @@ from tests.protocol.simulator import (
     cid,
     terms,
 )
-
-__all__ = ["both", "table"]
 
 
 def test_a_copied_submission_cannot_be_opened(both: Both) -> None:

@@ -293,7 +293,7 @@ def test_a_transaction_whose_block_is_undone_is_waited_for_again(
     assert len(deep.state().challenges[game.id].contributions) == 1
 
 
-@pytest.mark.parametrize("answer", ["garbage", "500", "lost", "late error"])
+@pytest.mark.parametrize("answer", ["garbage", "500", "lost", "late error", "internal error"])
 def test_an_answer_to_sending_that_never_came_is_found_out(
     game: PortGame, world: EthereumWorld, proxy: Proxy, answer: str
 ) -> None:
@@ -306,6 +306,7 @@ def test_an_answer_to_sending_that_never_came_is_found_out(
             "500": Raw(b"", 500),
             "lost": Raw(b""),
             "late error": error(call, "already known"),
+            "internal error": error(call, "internal error", -32603),
         }[answer]
 
     before = sent(world)

@@ -9,12 +9,10 @@ from msgspec.structs import replace
 
 from danku.protocol import actions as a
 from danku.protocol.actions import kind_of
+from danku.protocol.types import Score
 from tests.ethereum.both import Both
 from tests.ethereum.staging import OnChain, StakedOnChain
-from tests.ethereum.tables import both, table
-from tests.protocol.simulator import ALICE, BOB, OUTSIDER, PANEL, cid, digest
-
-__all__ = ["both", "table"]
+from tests.protocol.simulator import ALICE, BOB, OUTSIDER, PANEL, cid, digest, terms
 
 STAGES: dict[str, tuple[Callable[[OnChain], object], set[str]]] = {
     "created": (lambda game: None, {"contribute", "cancel"}),
@@ -33,7 +31,7 @@ STAGES: dict[str, tuple[Callable[[OnChain], object], set[str]]] = {
         {"finalize", "cancel"},
     ),
     "trained": (lambda game: game.trained(), {"submit", "cancel"}),
-    "submitted": (lambda game: game.trained().submit(ALICE), {"submit", "cancel"}),
+    "submitted": (lambda game: game.trained().submit(ALICE), {"submit", "report", "cancel"}),
     "models open": (
         lambda game: (game.trained().submit(ALICE), game.wait("submit")),
         {"open"},
@@ -106,6 +104,7 @@ def everything(game: OnChain) -> list[tuple[a.Action, str]]:
         (a.Draw(game.id), OUTSIDER),
         (a.RevealTrain(game.id, cid("train")), game.organizer),
         (game.submitting(BOB), BOB),
+        (a.Report(game.id, 0, Score(5)), ALICE),
         (game.opening(0, ALICE), ALICE),
         (a.RevealTest(game.id, cid("test")), game.organizer),
         (a.Convene(game.id), OUTSIDER),
@@ -136,3 +135,39 @@ def test_only_what_is_due_is_done(both: Both, stage: str, staked: bool) -> None:
             elsewhere = replace(action, challenge=digest("unknown"))
             assert both.would(elsewhere, sender) == "UnknownChallenge"
     assert accepted == (SEATS.get(stage, expected) if staked else expected)
+
+
+def test_a_beacon_that_has_shown_itself_makes_cancelling_dear(both: Both) -> None:
+    """Free while the block is still to come; then it costs the bond, drawn or not."""
+    game = OnChain(both, terms(seed_source="beacon"))
+    reward = game.terms.reward
+    with both.tried():
+        game.cancel()
+        assert both.state.credits == {
+            game.organizer: reward.pot + reward.fee + reward.organizer_bond
+        }
+    game.wait("open_seed")
+    both.wire.call("anvil_mine", hex(100), "0x0")
+    both.caught_up()
+    for play in (lambda: None, game.draw, game.reveal_train):
+        play()
+        with both.tried():
+            game.cancel()
+            assert both.state.credits[game.organizer] == reward.pot + reward.fee
+            both.agree()
+
+
+def test_who_was_silent_does_not_sit_in_round_two(both: Both) -> None:
+    game = OnChain(both, terms(PANEL)).tested().convene()
+    ballots = [game.ballot(result=str(number)) for number in range(3)]
+    for who, ballot in zip(PANEL, ballots, strict=False):
+        game.vote(ballot, who)
+    for who, ballot in zip(PANEL, ballots, strict=False):
+        game.open_vote(ballot, who)
+    game.wait("open_vote")
+    game.convene()
+    silent = PANEL[3]
+    assert both.would(game.voting(silent, ballots[0], 2), silent) == "NotOnCommittee"
+    game.vote(ballots[0], *PANEL[:3], round_number=2)
+    game.open_vote(ballots[0], *PANEL[:3], round_number=2).finalize("second_open_vote")
+    both.agree()

@@ -9,10 +9,8 @@ from danku.protocol import actions as a
 from tests.ethereum.both import WEALTH, Both, Table
 from tests.ethereum.foreign import Foreign, compiled
 from tests.ethereum.staging import OnChain
-from tests.ethereum.tables import TOKEN, table
+from tests.ethereum.tables import TOKEN
 from tests.protocol.simulator import ALICE, BOB, CAROL, LEDGER, ORGANIZER, OUTSIDER, Moves, terms
-
-__all__ = ["table"]
 
 DENYING, GRUDGING, FEE, NOTHING, MORE, CALLING, REVERTING, LYING, VANISHING = range(1, 10)
 

@@ -31,7 +31,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def quick(url: str, **options: Any) -> Transport:
-    return Transport(url, **{"seconds": 0.3, "sleep": lambda seconds: None, **options})
+    return Transport(url, **{"seconds": 10.0, "sleep": lambda seconds: None, **options})
 
 
 def secret_url(proxy: Proxy) -> str:
@@ -39,11 +39,13 @@ def secret_url(proxy: Proxy) -> str:
     return f"http://me:{password}@127.0.0.1:{proxy.port}/v3/{key}?token={token}"
 
 
-def fails(proxy: Proxy, meddle: Meddle, kind: type[DankuError] = NetworkError) -> DankuError:
+def fails(
+    proxy: Proxy, meddle: Meddle, kind: type[DankuError] = NetworkError, **options: Any
+) -> DankuError:
     """The error of a call, which has no secret of the URL anywhere in or around it."""
     proxy.meddle = meddle
     with pytest.raises(kind) as failed:
-        quick(secret_url(proxy)).call("eth_chainId")
+        quick(secret_url(proxy), **options).call("eth_chainId")
     told = failed.value
     everything = "".join(traceback.format_exception(told)) + told.what + told.why + told.fix
     assert not [secret for secret in SECRETS if secret in everything]
@@ -92,7 +94,7 @@ def test_other_refusals_are_final(proxy: Proxy, status: int) -> None:
 
 
 def test_a_node_that_does_not_answer_in_time(proxy: Proxy) -> None:
-    assert "in time" in fails(proxy, always(Raw(b"{}", delay=1.0))).what
+    assert "in time" in fails(proxy, always(Raw(b"{}", delay=1.0)), seconds=0.3).what
 
 
 def test_nobody_listens() -> None:

@@ -28,6 +28,8 @@ from tests.protocol import simulator
 from tests.protocol.simulator import CHAIN, LEDGER
 
 WEALTH = 10**50
+REGISTRY_SLOT = "0x1"
+"""Where the contract keeps its registry's counters; tests/ethereum/contracts holds the layout."""
 BLOCK_SECONDS = 10**6
 """So few blocks pass until a beacon that a test need not make them."""
 
@@ -126,7 +128,8 @@ class Twin:
                 for identity in identities
                 for function in ("status", "records")
             ]
-            + [self.arena.asking("link")],
+            + [self.arena.asking("link")]
+            + [("eth_getStorageAt", (self.arena.address, REGISTRY_SLOT, "latest"))],
         )
         words = [int(answer, 16) for answer in answers]
         assert words.pop(0) == held
@@ -146,7 +149,7 @@ class Twin:
                 continue
             agreement = layout.agreement(challenge, self.beacon_blocks[challenge.id])
             assert record == int.from_bytes(layout.agreement_digest(agreement), "big")
-        assert words == [int(state.link, 16)]
+        assert words == [int(state.link, 16), registry_word(state.registry)]
 
 
 _firsts: dict[str, str] = {}
@@ -178,6 +181,21 @@ def _start_afresh(node: Node, state: State) -> None:
     court, code, arena_code = _codes[wanted]
     node.call("anvil_setCode", court, code)
     node.call("anvil_setCode", LEDGER, arena_code)
+
+
+def registry_word(registry: Registry | None) -> int:
+    """A registry as the contract packs it (contracts/layout.vy)."""
+    if registry is None:
+        return 0
+    slots, free = len(registry.seats), registry.free
+    return (
+        registry.version
+        | slots << 48
+        | (slots - len(free)) << 72
+        | registry.active << 96
+        | (free[-1] + 1 if free else 0) << 120
+        | registry.staked << 144
+    )
 
 
 def same_rule(action: Action, rule: str) -> str:

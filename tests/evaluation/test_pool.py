@@ -24,6 +24,8 @@ ROWS = np.zeros((2, 3), np.float32), np.zeros(2, np.int64)
 class Fake:
     """A worker whose verdict is the model's length; models that start with ! kill it."""
 
+    took = 0.0
+
     def __init__(self, deaths: dict[bytes, int] | None = None) -> None:
         self.deaths = deaths if deaths is not None else {}
         self.busy = threading.Lock()

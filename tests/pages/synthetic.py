@@ -41,9 +41,16 @@ def address(*parts: object) -> Address:
     return digest("address", *parts)[:42]
 
 
-def facts(count: int, *, words: str = "", classes: int = 3, names: bool = False) -> Facts:
-    """A settled challenge with ``count`` submissions; ``words`` stand wherever others write."""
+def facts(
+    count: int, *, words: str = "", classes: int = 3, names: bool = False, yardstick: int = 0
+) -> Facts:
+    """A settled challenge with ``count`` submissions; ``words`` stand wherever others write.
+
+    With ``yardstick`` groups everybody reports a score on them.
+    """
     lines = [_line(number, words) for number in range(count)]
+    if yardstick:
+        lines = [_reporting(line) for line in lines]
     ranked = sorted(
         (line for line in lines if line.status == "ranked"),
         key=lambda line: (-float(line.score or 0), line.submission),
@@ -71,6 +78,7 @@ def facts(count: int, *, words: str = "", classes: int = 3, names: bool = False)
         tie_break="equal scores: the earlier submission",
         lines=tuple(placed),
         committee=tuple(Seated(1, None, address("judge", n), "majority", 0) for n in range(3)),
+        yardstick_groups=yardstick,
     )
     confusion = tuple(
         (*(40 if row == column else 3 for column in range(classes)), 1) for row in range(classes)
@@ -117,6 +125,15 @@ def _line(number: int, words: str) -> Line:
         model=digest("model", number) if status != "unopened" else None,
         time=CREATED + 3 * DAY + number * 97 % (20 * DAY),
     )
+
+
+def _reporting(line: Line) -> Line:
+    """The line with a report that orders submissions otherwise than their scores do."""
+    said = decimal(SCORE_UNIT - line.submission * 7919 % 1000 * 1_000_003 % SCORE_UNIT)
+    if line.status == "rejected":
+        reason = f"false report: {said} reported, 0.500000000 found"
+        return replace(line, reason=reason, reported=said, report_holds=False)
+    return replace(line, reported=said, report_holds=None if line.status == "unopened" else True)
 
 
 def _challenge(count: int, first: Line | None, payouts: tuple[Payout, ...]) -> Challenge:

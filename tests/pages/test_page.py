@@ -103,9 +103,9 @@ def test_the_same_facts_give_the_same_bytes() -> None:
 
 @pytest.mark.parametrize("words", WRITTEN.values(), ids=WRITTEN)
 def test_what_others_wrote_stays_text(words: str) -> None:
-    text = page(facts(40, words=words, names=True))
+    text = page(facts(40, words=words, names=True, yardstick=2))
     elements = Outline(text).elements
-    expected = Outline(page(facts(40, names=True))).elements
+    expected = Outline(page(facts(40, names=True, yardstick=2))).elements
     assert [tag for tag, _ in elements] == [tag for tag, _ in expected], "no element more or less"
     assert not {character for character in text if ord(character) < 32} - {"\n"}
     assert not set(text) & set("\u202e\u2066\x1b\x7f\u200b\ufeff")
@@ -118,12 +118,40 @@ def test_data_cannot_end_its_element() -> None:
 
 
 def test_ten_thousand_submissions_stay_below_three_megabytes() -> None:
-    found = facts(10_000, names=True)
+    found = facts(10_000, names=True, yardstick=20)
     text = page(found)
     assert len(text.encode()) < 3_000_000
-    assert text.count('<th scope="row" role="rowheader"') == FIRST_ROWS
-    assert "Rows 1 to 100 of 10,000." in text
-    assert len(page_data(found)["rows"]) == 10_000
+    assert text.count('<th scope="row" role="rowheader"') == 2 * FIRST_ROWS
+    assert text.count("Rows 1 to 100 of 10,000.") == 2
+    assert [len(page_data(found)[name]) for name in ("rows", "reports")] == [10_000, 10_000]
+
+
+def test_reported_scores_stand_apart_in_the_order_of_submission() -> None:
+    text = page(facts(60, yardstick=2))
+    board, _, reports = text.partition('<section aria-labelledby="self-reported">')
+    reports = reports.partition("</section>")[0]
+    numbers = [int(number) for number in re.findall(r"no\. (\d+)<", reports)]
+    assert numbers == list(range(60))
+    scores = re.findall(r'class="amount">([\d.]+)<', reports)
+    assert len(scores) == 60 and scores not in (sorted(scores), sorted(scores, reverse=True))
+    unseen = {each for each in scores if each != "1.000000"}
+    assert not unseen & set(re.findall(r'class="score">([\d.]+)<', board))
+    became = re.findall(r'class="tag (\w+)">(\w+)<', reports)
+    assert all(name == word for name, word in became)
+    words = [word for _, word in became]
+    assert [words.count(word) for word in ("holds", "false", "unchecked")] == [54, 3, 3]
+    assert words[17] == "false" and words[19] == "unchecked"
+    assert "Nobody has checked it before the models are opened" in reports
+    assert "a false one rejects the entry" in reports
+
+
+def test_where_scores_cannot_be_reported_nothing_is_said_of_it() -> None:
+    without = page(facts(9)).partition('id="data"')[0]
+    assert "self-reported" not in without and "yardstick" not in without
+    found = facts(0)
+    empty = page(replace(found, board=replace(found.board, yardstick_groups=1)))
+    assert "on 1 group of the train data" in empty
+    assert "Nobody has reported a score." in empty
 
 
 def test_numbers_as_people_write_them() -> None:
@@ -155,22 +183,29 @@ def test_predictions_are_plotted_for_regression() -> None:
     assert "is not shown: nobody serves &lt;it&gt;." in page(missing)
 
 
-def test_a_challenge_on_ethereum_says_where_its_record_is() -> None:
-    found = facts(5)
-    text = page(replace(found, record=replace(found.record, embedded=False, lines=0)))
+def test_a_challenge_on_ethereum_says_where_its_record_is(
+    browser: Chromium, tmp_path: Path
+) -> None:
+    found = facts(5, yardstick=1)
+    found = replace(found, record=replace(found.record, embedded=False, lines=0))
+    text = page(found)
     assert "on an Ethereum network" in text and found.record.ledger in text
     assert "verify-button" not in text.partition('id="data"')[0]
+    browser.open(put(found, tmp_path))
+    assert len(rows(browser)) == len(browser.evaluate(REPORTED)) == 5
+    assert browser.complaints == []
 
 
 @pytest.mark.parametrize("words", WRITTEN.values(), ids=WRITTEN)
 def test_hostile_words_are_inert_and_break_no_layout(
     browser: Chromium, tmp_path: Path, words: str
 ) -> None:
-    url = put(facts(140, words=words, names=True), tmp_path)
+    url = put(facts(140, words=words, names=True, yardstick=2), tmp_path)
     for width in (360, 1280):
         browser.look(width, 800)
         browser.open(url)
         browser.evaluate("document.getElementById('following').click()")
+        browser.evaluate("document.getElementById('report-following').click()")
         browser.evaluate("document.getElementById('search').value = '<script>'")
         browser.evaluate("document.getElementById('search').dispatchEvent(new Event('input'))")
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
@@ -244,7 +279,7 @@ CONTRAST = """(() => {
 def test_words_stand_out_from_their_ground(
     browser: Chromium, site_at: SiteAt, tmp_path: Path, dark: bool
 ) -> None:
-    for url in (put(facts(60, names=True), tmp_path), site_at("submit").as_uri()):
+    for url in (put(facts(60, names=True, yardstick=2), tmp_path), site_at("submit").as_uri()):
         browser.look(1280, 900, dark=dark)
         browser.open(url)
         browser.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
@@ -281,7 +316,7 @@ STRUCTURE = """({
 def test_a_screen_reader_finds_names_captions_and_an_order(
     browser: Chromium, tmp_path: Path
 ) -> None:
-    browser.open(put(facts(130, names=True), tmp_path))
+    browser.open(put(facts(130, names=True, yardstick=2), tmp_path))
     assert browser.evaluate(NAMELESS) == []
     found = browser.evaluate(STRUCTURE)
     assert found["language"] == "en" and "A crowd of models" in found["title"]
@@ -370,23 +405,49 @@ def test_rows_are_turned_over_and_looked_for(browser: Chromium, tmp_path: Path) 
     assert rows(browser) == [f"no. {entry.number}" for entry in refused]
 
 
-def test_the_script_draws_rows_as_the_page_has_them(browser: Chromium, tmp_path: Path) -> None:
-    """Rows that the script draws differ in nothing from those in the HTML."""
-    found = facts(120, names=True)
+REPORTED = "[...document.querySelectorAll('#report-rows small')].map(item => item.textContent)"
+
+
+def test_reports_are_turned_over_apart_from_the_rows(browser: Chromium, tmp_path: Path) -> None:
+    found = facts(250, names=True, yardstick=2)
+    browser.look(360, 780)
     browser.open(put(found, tmp_path))
-    inner = re.search(r'id="rows">(.*?)</tbody>', page(found), re.DOTALL)
+    ranked = rows(browser)
+    for first, last in ((0, 100), (100, 200), (200, 250)):
+        if first:
+            browser.evaluate("document.getElementById('report-following').click()")
+        assert browser.evaluate(REPORTED) == [f"no. {number}" for number in range(first, last)]
+        assert browser.evaluate("document.getElementById('report-said').textContent") == (
+            f"Rows {first + 1} to {last} of 250."
+        )
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 360
+        assert browser.evaluate(OVERFLOWING) == []
+    assert browser.evaluate("document.getElementById('report-following').disabled")
+    browser.evaluate("document.getElementById('report-previous').click()")
+    assert browser.evaluate(REPORTED)[0] == "no. 100"
+    assert rows(browser) == ranked
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("body", ["rows", "report-rows"])
+def test_the_script_draws_rows_as_the_page_has_them(
+    browser: Chromium, tmp_path: Path, body: str
+) -> None:
+    """Rows that the script draws differ in nothing from those in the HTML."""
+    found = facts(120, names=True, yardstick=2)
+    browser.open(put(found, tmp_path))
+    inner = re.search(rf'id="{body}">(.*?)</tbody>', page(found), re.DOTALL)
     assert inner
+    said = "[item.className, item.getAttribute('role'), item.textContent.trim()]"
     there = browser.evaluate(
         f"""(() => {{
             const table = document.createElement("table");
             table.innerHTML = "<tbody>" + {json.dumps(inner[1])} + "</tbody>";
-            return [...table.querySelectorAll("tr")].map(row => row.textContent.trim());
+            return [...table.querySelectorAll("tr, th, td, .tag")].map(item => {said});
         }})()"""
     )
-    here = browser.evaluate(
-        "[...document.querySelectorAll('#rows tr')].map(row => row.textContent.trim())"
-    )
-    assert here == there
+    drawn = f"[...document.getElementById('{body}').querySelectorAll('tr, th, td, .tag')]"
+    assert browser.evaluate(f"{drawn}.map(item => {said})") == there
     hue, path = icon(address("x"))
     assert 0 <= hue < 360 and path.startswith("M")
 
@@ -410,9 +471,10 @@ def test_it_looks_another_way_in_the_dark_and_on_a_phone(
 def test_without_script_the_first_rows_are_there(browser: Chromium, tmp_path: Path) -> None:
     browser.send("Emulation.setScriptExecutionDisabled", value=True)
     try:
-        browser.send("Page.navigate", url=put(facts(120), tmp_path))
+        browser.send("Page.navigate", url=put(facts(120, yardstick=2), tmp_path))
         browser.until("document.readyState === 'complete' && !!document.getElementById('rows')")
         assert len(rows(browser)) == FIRST_ROWS
+        assert len(browser.evaluate(REPORTED)) == FIRST_ROWS
         hidden = "getComputedStyle(document.getElementById('verify-form')).display"
         assert browser.evaluate(hidden) == "none", "what does nothing is not shown"
     finally:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from danku.crypto.hashing import keccak, to_hex
 from danku.ledger.embedded.genesis import create_journal
 from danku.ledger.embedded.ledger import EmbeddedLedger
 from danku.pages.render import STEPS
-from danku.protocol.types import ZERO_DIGEST
-from danku.roles import auditor
+from danku.protocol.types import ZERO_DIGEST, Score
+from danku.roles import auditor, yardstick
 from tests.pages.chromium import Chromium
 from tests.pages.conftest import SiteAt, write
 from tests.roles.arena import Arena, key_of
@@ -140,6 +141,84 @@ def test_a_sequencers_signatures_are_checked_as_well(
     fails(verified(browser, page, journal=journal), 1, "sequencer named at genesis did not sign")
     journal.write_bytes(re.sub(rb',"sequencer_signature":"\w+"', b"", journal.read_bytes()))
     fails(verified(browser, page, journal=journal), 1, "sequencer named at genesis did not sign")
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Arena:
+    """A finished competition in which bob's report is false, and alice's second one true."""
+    root = tmp_path_factory.mktemp("reported") / "arena"
+    arena = Arena(root, batch="8\nyardstick_groups = 2").play(until="submit")
+    for name, number, score in (("alice", 0, 7), ("bob", 1, 10**9), ("alice", 0, 10**9)):
+        yardstick.report(*arena[name], arena.identity, number, Score(score))
+    return arena.play(since="submit")
+
+
+@pytest.fixture(scope="module")
+def reported_site(reported: Arena, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(reported, tmp_path_factory.mktemp("reported-site"))
+
+
+def test_reported_scores_hold_as_they_were_signed(
+    browser: Chromium, reported: Arena, reported_site: Path, tmp_path: Path
+) -> None:
+    report = verified(browser, reported_site)
+    assert report["ok"], report
+    assert "2 reported scores as signed" in report["details"][4]
+    shown = "[...document.querySelectorAll('#report-rows .became')].map(item => item.textContent)"
+    assert browser.evaluate(shown) == ["holds", "false"]
+    assert browser.complaints == []
+    lines = _journal(reported)
+    [*_, place] = [number for number, line in enumerate(lines) if b'"kind":"report"' in line]
+    journal = tmp_path / "ledger.jsonl"
+    forged = _at(place, rb'"score":"1000000000"', b'"score":"1000000001"')(lines)
+    journal.write_bytes(b"".join(line + b"\n" for line in forged))
+    fails(verified(browser, reported_site, journal=journal), 1, f"line {place + 1} .*'signature'")
+    for number in range(place, len(lines) - 1):
+        previous = rb'"previous":"' + to_hex(keccak(forged[number])).encode()
+        forged = _at(number + 1, rb'"previous":"0x\w{64}', previous)(forged)
+    journal.write_bytes(b"".join(line + b"\n" for line in forged))
+    fails(verified(browser, reported_site, journal=journal), 1, f"line {place + 1} .*'signature'")
+
+
+def _reported_otherwise(data: dict[str, Any]) -> None:
+    data["reports"][0][1] = 7
+
+
+def _called_true(data: dict[str, Any]) -> None:
+    data["reports"][1][2] = 1
+
+
+def _never_reported(data: dict[str, Any]) -> None:
+    data["reports"].append([2, 10**9, 1])
+
+
+REPORTS_EDITED: dict[str, tuple[Callable[[dict[str, Any]], None], int, str]] = {
+    "score": (_reported_otherwise, 5, "reported score of submission 0: found 7,"),
+    "left out": (lambda data: data["reports"].pop(), 5, "reported score of submission 1"),
+    "never said": (_never_reported, 5, "reported score of submission 2"),
+    "twice": (lambda data: data["reports"].append(data["reports"][0]), 5, "with a reported score"),
+    "of nobody": (lambda data: data["reports"].append([9, 1, None]), 5, "with a reported score"),
+    "yardstick": (lambda data: data.update(yardstick=0, reports=[]), 2, "groups of the yardstick"),
+    "called true": (_called_true, 7, "check of the report of submission 1"),
+}
+
+
+@pytest.mark.parametrize("name", REPORTS_EDITED)
+def test_a_page_that_shows_other_reports_fails_in_its_step(
+    browser: Chromium, reported_site: Path, tmp_path: Path, name: str
+) -> None:
+    change, number, words = REPORTS_EDITED[name]
+    fails(verified(browser, edited(reported_site, tmp_path / "site", change)), number, words)
+
+
+def test_reports_are_unchecked_until_a_committee_decides(browser: Chromium, tmp_path: Path) -> None:
+    arena = Arena(tmp_path / "arena", batch="8\nyardstick_groups = 2").play(until="submit")
+    yardstick.report(*arena["alice"], arena.identity, 0, Score(5))
+    page = write(arena, tmp_path / "site")
+    assert verified(browser, page)["ok"]
+    assert ">unchecked</span>" in page.read_text("utf-8")
+    called = edited(page, tmp_path / "called", lambda data: data["reports"][0].__setitem__(2, 1))
+    fails(verified(browser, called), 7, "check of the report of submission 0")
 
 
 Change = Callable[[list[bytes]], list[bytes]]

@@ -70,6 +70,7 @@ def kubo_names(folder: Path, paths: list[Path]) -> list[str]:
     repository.mkdir()
     done = subprocess.run(
         [sys.executable, PROGRAMS / "kubo.py", repository, *paths],
+        cwd=folder,  # it leaves a log where it runs
         check=True,
         capture_output=True,
         text=True,

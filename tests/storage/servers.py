@@ -21,6 +21,13 @@ def honest(what: str, before: int) -> str:
     return ""
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Keeps to itself that a client went away, which it would print to whatever stderr is then."""
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
 class Server:
     """Both a node's RPC API and a gateway, over the blobs that it was given or sent."""
 
@@ -49,7 +56,7 @@ class Server:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = QuietServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()

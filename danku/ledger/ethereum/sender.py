@@ -43,7 +43,11 @@ TAKEN_LOOKS = 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 3.0
 """Seconds between two looks at the chain."""
 
-_REASONS_TO_GO_ON = ("already known", "already imported", "nonce too low", "known transaction")
+_NOT_TAKEN = (
+    *("insufficient funds", "underpriced", "less than block base fee", "intrinsic gas"),
+    *("exceeds block gas limit", "exceeds the configured cap", "gas limit too high"),
+)
+"""What nodes say of a transaction that they have not taken; after anything else they may have."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ class Sender:
         try:
             self._chain.send_raw(bytes.fromhex(waiting.versions[-1].raw[2:]))
         except NodeRefused as refusal:
-            if not _may_have_it(refusal):
+            if _is_not_taken(refusal):
                 outbox.clear()
                 raise
         except NetworkError:
@@ -312,5 +316,5 @@ def _call(sender: Address, message: Message) -> dict[str, str]:
     return call
 
 
-def _may_have_it(refusal: NodeRefused) -> bool:
-    return any(reason in refusal.message.lower() for reason in _REASONS_TO_GO_ON)
+def _is_not_taken(refusal: NodeRefused) -> bool:
+    return any(reason in refusal.message.lower() for reason in _NOT_TAKEN)

@@ -17,7 +17,7 @@ from danku.protocol.types import ZERO_DIGEST, Amount
 from tests.ethereum.compiling import NAMES, compile_contract, compiled, shipped
 from tests.ethereum.contract import Contract, Reverted, deploy_arena
 from tests.ethereum.node import Node
-from tests.ethereum.twin import Twin, twins
+from tests.ethereum.twin import REGISTRY_SLOT, Twin, twins
 from tests.protocol.simulator import (
     ALICE,
     BEACON,
@@ -50,7 +50,7 @@ def test_the_court_finds_the_arenas_storage_and_lock_where_its_own_would_be() ->
     arena, court = (compile_contract(name)["layout"] for name in NAMES)
     for kind in ("storage_layout", "transient_storage_layout"):
         assert arena[kind] == court[kind]
-    assert arena["storage_layout"]
+    assert arena["storage_layout"]["registry"]["_registry"]["slot"] == int(REGISTRY_SLOT, 16)
 
 
 def twin_of(game: Any) -> Twin:

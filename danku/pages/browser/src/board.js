@@ -1,30 +1,9 @@
 // The leaderboard's rows: a page of a hundred at a time, looked for and filtered.
 
+import { cell, element, grouped, person, score, sent, short } from "./cells.js";
 import { icon, shape } from "./icon.js";
 
 const ROWS = 100;
-const UNIT = 1000000000n;
-
-function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) if (value !== null) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
-}
-
-const short = (text) => (text.length <= 16 ? text : `${text.slice(0, 8)}…${text.slice(-6)}`);
-const grouped = (text) => String(text).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
-
-export function score(units) {
-  const value = BigInt(units);
-  const size = value < 0n ? -value : value;
-  return `${value < 0n ? "−" : ""}${grouped(size / UNIT)}.${String((size % UNIT) / 1000n).padStart(6, "0")}`;
-}
-
-function moment(seconds) {
-  const text = new Date(seconds * 1000).toISOString();
-  return element("time", { datetime: text.replace(".000Z", "Z") }, text.slice(0, 16).replace("T", " "));
-}
 
 const dash = (text = "–") => element("span", { class: "dash" }, text);
 
@@ -39,12 +18,6 @@ export function setUpBoard(page) {
   const [low, high] = scores.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
   let [found, first] = [rows, 0];
 
-  function person(address) {
-    const code = element("code", { class: "address", title: address }, short(address));
-    const name = page.names[address];
-    return element("span", { class: "who" }, ...(name ? [element("bdi", { class: "name" }, name), " ", code] : [code]));
-  }
-
   function bar(value) {
     if (low === high) return 100;
     const part = (Number(value) - low) / (high - low);
@@ -54,7 +27,6 @@ export function setUpBoard(page) {
   function draw([rank, number, submitter, value, kind, passes, reason, after, cid, payout]) {
     const [address, state, why] = [page.submitters[submitter], page.statuses[kind], page.reasons[reason]];
     const medal = rank > 0 && rank <= 3 && passes ? rank : 0;
-    const cell = (name, ...children) => element("td", { role: "cell", class: name }, ...children);
     const words = state === "ranked" ? (passes ? "passes" : "below threshold") : state;
     const rule = (width, name) => shape("rect", { class: name, width, height: 3 });
     const drawn = value === null ? [dash()] : [score(value), shape("svg", { class: "scorebar", viewBox: "0 0 100 3", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" }, rule(100, "rail"), rule(bar(value), "fill"))];
@@ -65,10 +37,10 @@ export function setUpBoard(page) {
       "tr",
       { role: "row", class: `${state}${medal ? " top" : ""}` },
       element("th", { scope: "row", role: "rowheader", class: "rank" }, rank ? element("span", { class: `medal m${medal}` }, grouped(rank)) : dash()),
-      cell("submitter", icon(address), person(address)),
+      cell("submitter", icon(address), person(page, address)),
       cell("score", ...drawn),
       cell("status", element("span", { class: `tag ${passes ? "passes" : state}` }, words), ...(why ? [element("bdi", { class: "reason" }, why)] : [])),
-      cell("sent", moment(page.challenge.created + after), element("small", {}, `no. ${number}`)),
+      sent(page, after, number),
       cell("payout", Number(payout) ? grouped(payout) : dash()),
       cell("model", ...model),
     );

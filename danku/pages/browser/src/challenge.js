@@ -19,7 +19,6 @@ export function windowsOf(created, schedule) {
 }
 
 export function gather(journal, id) {
-  const made = new Map();
   let found = null;
   const on = {
     contribute: ({ sender, action }) => found.contributions.push({ by: sender, commitment: action.commitment, secret: null }),
@@ -30,7 +29,10 @@ export function gather(journal, id) {
     draw: () => (found.drawn = true),
     reveal_train: ({ action }) => (found.train = action.bundle),
     reveal_test: ({ action }) => (found.test = action.bundle),
-    submit: ({ sender, action, time }) => found.submissions.push({ by: sender, commitment: action.commitment, time, opening: null }),
+    submit: ({ sender, action, time }) => found.submissions.push({ by: sender, commitment: action.commitment, time, report: null, opening: null }),
+    report({ action }) {
+      found.submissions[action.submission].report = action.score;
+    },
     open({ sender, action }) {
       found.submissions[action.submission].opening = { ...action, by: sender };
     },
@@ -47,11 +49,7 @@ export function gather(journal, id) {
   for (const entry of journal.entries) {
     const { action, sender } = entry;
     if (action.kind === "create") {
-      // NOTE: a create without a nonce, as older ledgers have it, takes the count of its organizer's.
-      const counted = made.get(sender) ?? 0;
-      made.set(sender, counted + 1);
-      const nonce = action.nonce ?? counted;
-      if (challengeId(journal.chainId, journal.ledger, sender, nonce) !== id) continue;
+      if (challengeId(journal.chainId, journal.ledger, sender, action.nonce) !== id) continue;
       const windows = windowsOf(entry.time, action.terms.schedule);
       const empty = { secret: null, contributions: [], submissions: [], votes: [], claims: [] };
       found = { ...empty, organizer: sender, created: entry.time, create: action, terms: action.terms, windows };

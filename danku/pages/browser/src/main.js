@@ -2,6 +2,7 @@
 
 import { setUpBoard, setUpCopying } from "./board.js";
 import { setUpNews } from "./news.js";
+import { setUpReports } from "./reports.js";
 import { setUpTheme } from "./theme.js";
 import { setUpTime } from "./time.js";
 import { setUpVerification } from "./verify.js";
@@ -11,6 +12,7 @@ setUpTheme();
 if (page.rows) {
   setUpTime(page);
   setUpBoard(page);
+  setUpReports(page);
   setUpVerification(page);
 }
 setUpCopying();

@@ -14,6 +14,7 @@ const OUTCOMES = ["test", "train-fallback", "void"];
 const SOURCES = ["contributions", "beacon", "both"];
 const SCHEDULE = ["contribute", "open_seed", "reveal_train", "submit", "open", "reveal_test", "vote", "open_vote"];
 const REWARD = ["pot", "fee", "organizer_bond", "contribution_deposit", "submission_bond", "entry_fee", "max_submissions", "max_entries"];
+const FALSE_REPORT = "false report";
 const ZERO_ADDRESS = "0x" + "00".repeat(20);
 
 export class Mismatch extends Error {}
@@ -77,7 +78,14 @@ function terms({ challenge, page }, audit) {
   agree(toHex(keccak(data)), agreed.manifest, "digest of the manifest");
   audit.manifest = JSON.parse(new TextDecoder().decode(data));
   agree(String(page.threshold), audit.manifest.evaluation.threshold, "threshold");
+  agree(page.yardstick, yardstick(audit.manifest, page, agreed), "groups of the yardstick");
   return [`the manifest, all deadlines, and terms ${cut(found)}`];
+}
+
+// How many train groups are set apart; once they are drawn, one at least is not.
+function yardstick(manifest, page, agreed) {
+  const wanted = manifest.evaluation.yardstick_groups ?? 0;
+  return page.challenge.seed ? Math.min(wanted, Math.max(agreed.groups - agreed.test_groups - 1, 0)) : wanted;
 }
 
 function partition(seed, groups, tests) {
@@ -155,12 +163,17 @@ function* models(audit) {
   const id = bytes32(page.challenge.id);
   const shown = new Map(page.rows.map((row) => [row[1], row]));
   agree(shown.size, challenge.submissions.length, "submissions on this page");
-  let [opened, whole] = [0, 0];
+  const reports = new Map(page.reports.map((report) => [report[0], String(report[1])]));
+  agree(reports.size, page.reports.length, "submissions with a reported score");
+  let [opened, whole, reported] = [0, 0, 0];
   for (const [number, entry] of challenge.submissions.entries()) {
     const row = shown.get(number);
     if (!row) throw new Mismatch(`submission ${number} is not on this page`);
     agree(page.submitters[row[2]], entry.by, `submitter of submission ${number}`);
     agree(page.challenge.created + row[7], entry.time, `time of submission ${number}`);
+    // Where there is no yardstick, nobody looks at a report, and the page shows none.
+    if (page.yardstick) agree(reports.get(number) ?? null, entry.report, `reported score of submission ${number}`);
+    if (reports.has(number)) reported++;
     const { opening } = entry;
     agree(row[8] || null, opening?.cid ?? null, `model of submission ${number}`);
     if (opening) {
@@ -172,7 +185,9 @@ function* models(audit) {
     }
     yield { done: number + 1, total: challenge.submissions.length };
   }
-  const detail = `${opened.toLocaleString("en")} of ${challenge.submissions.length.toLocaleString("en")} opened as committed`;
+  agree(page.yardstick ? reported : 0, reports.size, "submissions with a reported score");
+  const said = reported ? `; ${count(reported, "reported score")} as signed` : "";
+  const detail = `${opened.toLocaleString("en")} of ${challenge.submissions.length.toLocaleString("en")} opened as committed${said}`;
   const gap = whole < opened ? `the bytes of ${count(opened - whole, "model")}` : undefined;
   return [whole ? `${detail}; ${count(whole, "model")} whole` : detail, gap];
 }
@@ -211,6 +226,7 @@ function votes(audit) {
     tally.set(key, (tally.get(key) ?? 0) + seats);
   }
   const decided = page.challenge.ballot;
+  if (!decided) unchecked(page);
   if (!decided) return [`${count(opened, "opened vote")}; no committee decision`];
   const { panel } = challenge.terms;
   const seats = panel.kind === "named" ? panel.members.length : panel.seats;
@@ -234,7 +250,16 @@ function winningResult(audit, decided) {
   return null;
 }
 
-// Every line of the page against the decided result: rank, status and score.
+function unchecked(page) {
+  for (const [number, , holds] of page.reports) agree(holds, null, `check of the report of submission ${number}`);
+}
+
+function reportHolds({ status, reason }) {
+  if (status === "ranked" || status === "duplicate") return 1;
+  return status === "rejected" && reason.startsWith(FALSE_REPORT) ? 0 : null;
+}
+
+// Every line of the page against the decided result: rank, status, score, and what of a report.
 function leaderboard(page, result, decided) {
   const rows = new Map(result.rows.map((row) => [row.submission, row]));
   for (const [rank, number, , score, status] of page.rows) {
@@ -247,6 +272,10 @@ function leaderboard(page, result, decided) {
     agree(rank, row.status === "ranked" ? row.rank : 0, `rank of submission ${number}`);
     agree(said, row.status, `status of submission ${number}`);
     if (row.status === "ranked" || row.status === "duplicate") agree(String(score), row.score, `score of submission ${number}`);
+  }
+  for (const [number, , holds] of page.reports) {
+    const row = rows.get(number);
+    agree(holds, row ? reportHolds(row) : null, `check of the report of submission ${number}`);
   }
   const first = page.rows.find((row) => row[0] === 1);
   agree(first ? page.submitters[first[2]] : ZERO_ADDRESS, decided.winner, "winner");
