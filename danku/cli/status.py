@@ -23,11 +23,11 @@ OptionalChallenge = Annotated[
 
 def _own_addresses(session: Session) -> dict[str, str]:
     """Addresses of the keys that `--as` means, or of all keys here, with their names."""
-    from danku.cli.unlock import address_of_key
+    from danku.cli.unlock import address_of_key, has_secret
     from danku.crypto.keystore import listing
 
     files = {file.address: file.name for file in listing(session.workspace.keys) if file.address}
-    if session.key_name is None and files:
+    if session.key_name is None and (files or not has_secret()):
         return files
     address = address_of_key(session.workspace.keys, session.key_name)
     return {address: files.get(address, address)}
@@ -256,7 +256,10 @@ def _read(session: Session, challenge: str | None) -> Shown:
             _show_quota(session, item)
         if not shown:
             session.out.print("no challenge goes on here; danku challenge list shows all")
-        _show_balances(session, owed, balances)
+        if balances:
+            _show_balances(session, owed, balances)
+        else:
+            session.say("no key here, so nothing is yours to do; danku keys new NAME makes one")
         _show_next(session, statuses, owed)
         _show_sharing(session, value)
 

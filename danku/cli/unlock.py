@@ -34,6 +34,11 @@ def refuse_secret(name: str) -> None:
         )
 
 
+def has_secret() -> bool:
+    """Whether the environment gives a key, or means to."""
+    return "DANKU_PRIVATE_KEY" in os.environ
+
+
 def _from_environment() -> PrivateKey | None:
     from danku.crypto.signatures import PrivateKey
 

@@ -62,6 +62,16 @@ def test_empty_lists_say_how_to_begin(at: At, monkeypatch: pytest.MonkeyPatch) -
     assert "no challenge that goes on" in danku.try_("validator", "status").out
 
 
+def test_an_onlooker_without_a_key_sees_how_things_stand(at: At) -> None:
+    danku = at("submitted")
+    seen = danku("status", NAME)
+    assert seen["challenges"][0]["stage"] == "submission"
+    assert (seen["balances"], seen["challenges"][0]["next"]) == ({}, [])
+    told = danku.try_("status", NAME)
+    assert "submission" in told.out and "danku keys new NAME" in told.err
+    danku.refused("status", NAME, "--as", "nobody", code=2, error="NoKey")
+
+
 def test_the_calendar_of_check_begins_at_the_ledgers_time(at: At) -> None:
     danku = at("made").of("organizer")
     place = f"challenges/{NAME}"
