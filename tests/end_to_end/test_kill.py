@@ -202,7 +202,7 @@ def play(root: Path, seed: int, kills: int) -> None:
 
 
 def test_a_competition_whose_commands_are_killed(tmp_path: Path) -> None:
-    play(tmp_path, SystemRandom().randrange(2**32), kills=30)
+    play(tmp_path, SystemRandom().randrange(2**32), kills=20)
 
 
 @pytest.mark.soak

@@ -656,7 +656,7 @@ FAULTS = set(get_args(Fault))
 
 def test_random_sequences_keep_every_promise() -> None:
     """Some hundreds of sequences, more only if they did not meet every ending."""
-    some = settings(max_examples=100, stateful_step_count=25, **QUIET)
+    some = settings(max_examples=60, stateful_step_count=25, **QUIET)
     for _ in range(8):
         run_state_machine_as_test(Competition, settings=some)
         if len(reached.keys() & SETTLEMENTS) == len(SETTLEMENTS) and sum(reached.values()) > 1_000:
