@@ -50,7 +50,7 @@ def status(session: Session) -> None:
 
 
 def _words(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None else str(value)
 

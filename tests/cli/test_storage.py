@@ -208,6 +208,8 @@ def test_the_environment_stands_above_the_file(at: At, server: Server) -> None:
     assert shown["gateways"] == [server.url] * 2
     assert (shown["keep_days"], shown["block_seconds"], shown["cache"]) == (3, 2, "elsewhere")
     assert danku("storage", "status")["kind"] == "embedded"
+    told = danku.try_("storage", "status").out
+    assert "none" in told and "()" not in told
     for name, value in (
         ("DANKU_STORAGE", "dropbox"),
         ("DANKU_STORAGE_KEEP_DAYS", "-1"),
