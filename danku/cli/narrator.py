@@ -9,8 +9,9 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from danku.cli.render import amount, facts, leaderboard, span, table, verification
+from danku.cli.render import amount, facts, leaderboard, table, verification
 from danku.demo.cast import ROLES
+from danku.roles.stages import span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

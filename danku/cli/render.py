@@ -13,7 +13,7 @@ from rich.text import Text
 
 from danku.cli.drawing import Bar, Mark, Rule, Spark, buckets, elapsed
 from danku.cli.terminal import verbatim
-from danku.roles.stages import calendar, window_state
+from danku.roles.stages import calendar, span, window_state
 
 if TYPE_CHECKING:
     from danku.ledger.ethereum.sender import Quote
@@ -74,16 +74,6 @@ def cost(quote: Quote) -> str:
         f"{quote.what}: {quote.gas:,} gas, about {coin(quote.expected)} at {gwei(each)} gwei each, "
         f"never more than {coin(quote.ceiling)}{carried}"
     )
-
-
-def span(seconds: int) -> str:
-    """A length of time in its two largest units."""
-    parts = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return " ".join(parts[:2]) or "0s"
 
 
 def relative(when: int, now: int) -> str:

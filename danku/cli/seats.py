@@ -101,9 +101,10 @@ def leave(
 
 def list_seats(session: Session) -> None:
     """List who holds seats, and what their stakes are."""
-    from danku.cli.render import amount, relative, span, table
+    from danku.cli.render import amount, relative, table
     from danku.protocol.registry import registry_of
     from danku.roles.seats import holdings
+    from danku.roles.stages import span
 
     workspace = session.workspace
     state, now = workspace.state(), workspace.ledger.time()

@@ -51,16 +51,6 @@ def stamp(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def span(seconds: int) -> str:
-    """A length of time in its two largest units."""
-    parts = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return " ".join(parts[:2]) or "0s"
-
-
 def short(identifier: str) -> str:
     """Both ends of an address, digest or CID."""
     return identifier if len(identifier) <= 16 else f"{identifier[:8]}…{identifier[-6:]}"

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from danku.pages.facts import Facts
-from danku.pages.text import span
-from danku.roles.stages import STAGES, Window, WindowState, window_state
+from danku.roles.stages import STAGES, Window, WindowState, span, window_state
 
 
 @dataclass(frozen=True)

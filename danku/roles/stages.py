@@ -105,3 +105,13 @@ def _goes_on(challenge: Challenge, window: Window, now: int) -> bool:
         and window.name not in alone
         and window.opens <= now < window.closes
     )
+
+
+def span(seconds: int) -> str:
+    """A length of time in its two largest units."""
+    parts = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2]) or "0s"
